@@ -1,0 +1,28 @@
+package jackfield
+
+import "context"
+
+// A Decision is the answer of a policy: allow or deny, who decided, and why.
+type Decision struct {
+	Allow  bool
+	By     string // such as "acl.global[2]"
+	Reason string // for log and audit
+}
+
+// A Policy decides whether a request may go on. It fails closed: what it cannot find out, it denies.
+type Policy interface {
+	Decide(ctx context.Context, r *Request) Decision
+}
+
+// An EarlyPolicy can sometimes decide from the client's address alone, before a byte was read. Where it cannot,
+// decided is false: an entry that needs the identity, the name or the time is undecided, never "no match".
+type EarlyPolicy interface {
+	Policy
+	DecideEarly(r *Request) (d Decision, decided bool)
+}
+
+// A Gate counts who is inside: limits and leases. Every successful Enter is followed by exactly one call of leave.
+type Gate interface {
+	// Enter lets the request in or returns a refusal, at once: it never waits for a place.
+	Enter(ctx context.Context, r *Request) (leave func(), err error)
+}

@@ -1,0 +1,36 @@
+package jackfield
+
+import (
+	"context"
+	"net"
+)
+
+// A Route is how the server reaches a service.
+type Route interface {
+	// Open opens a stream to the service. It returns when bytes can flow, or when ctx ends. The caller closes the stream.
+	Open(ctx context.Context, r *Request) (Stream, error)
+
+	// String describes the route in configuration's words, such as "dial 127.0.0.1:80". It holds no secret.
+	String() string
+}
+
+// A SocketTaker is a Route that can serve a bare TCP client on the client's own socket, with no relay in between.
+type SocketTaker interface {
+	Route
+
+	// TakeSocket prepares to serve client. When it returns, the service stands ready, yet nothing was read from the
+	// client or written to it: the listener then writes its protocol's answer, and Serve begins.
+	TakeSocket(ctx context.Context, r *Request, client *net.TCPConn) (Taken, error)
+}
+
+// Taken is a client's socket in the hands of a route. The caller still closes the socket.
+type Taken interface {
+	// Serve runs the session and returns when it has ended, or soon after ctx was cancelled. It is called at most once.
+	Serve(ctx context.Context) error
+
+	// Transfer counts the bytes so far; it may be called at any time, while Serve runs and after.
+	Transfer() Transfer
+
+	// Release frees what TakeSocket prepared, whether Serve was called or not.
+	Release()
+}
