@@ -7,7 +7,8 @@ import (
 
 // A Route is how the server reaches a service.
 type Route interface {
-	// Open opens a stream to the service. It returns when bytes can flow, or when ctx ends. The caller closes the stream.
+	// Open opens a stream to the service. It returns when bytes can flow, when the route's own deadline is over, or when
+	// ctx ends. The caller closes the stream.
 	Open(ctx context.Context, r *Request) (Stream, error)
 
 	// String describes the route in configuration's words, such as "dial 127.0.0.1:80". It holds no secret.

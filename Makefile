@@ -1,0 +1,44 @@
+# make test   everything that must hold, in under ten minutes; installs the peers that it needs
+# make soak   long fuzzing and load
+# make lint   formatting, vet, staticcheck
+# make bench  measurements against real peers
+# make build  the binary, ./jackfield
+
+GO       ?= go
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS   = -s -w -X jackfield/internal/cli.version=$(VERSION)
+TARGETS   = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
+FUZZTIME ?= 10m
+PEERS     = .cache/peers
+
+.PHONY: test soak lint bench build cross peers generate
+
+test: peers lint cross
+	JACKFIELD_PEERS=$(abspath $(PEERS)) $(GO) test -race -timeout 8m ./...
+
+lint:
+	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "gofmt -w is wanted for: $$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o jackfield ./cmd/jackfield
+
+cross:
+	@for target in $(TARGETS); do \
+		echo "build $$target"; \
+		CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) build -o /dev/null ./cmd/jackfield || exit 1; \
+	done
+
+peers:
+	test/peers/install.sh $(PEERS)
+
+generate:
+	$(GO) generate ./...
+
+soak:
+	test/soak.sh $(FUZZTIME)
+
+bench:
+	$(GO) run ./bench relay

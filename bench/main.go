@@ -1,0 +1,53 @@
+//go:build linux
+
+// The benchmark measures Jackfield beside programs that do the same, on this machine and on loopback only:
+//
+//	go run ./bench relay
+//
+// It starts the real binary as a child process, as it starts every peer, and knows nothing of what is inside. Each
+// subcommand is one scenario; compare, stats and process are what scenarios have in common. How to read what it prints is
+// in docs/benchmarks.md.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"jackfield/bench/backend"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	err := command().ExecuteContext(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func command() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "bench",
+		Short:         "Measure Jackfield beside programs that do the same",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(relayCommand(), backendCommand())
+	return root
+}
+
+// backendCommand is what the benchmark starts itself with, to have its service in a process of its own.
+func backendCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    backend.Command,
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE:   func(cmd *cobra.Command, _ []string) error { return backend.Child(cmd.Context()) },
+	}
+}

@@ -1,0 +1,136 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"jackfield/bench/backend"
+	"jackfield/bench/gate"
+	"jackfield/bench/peer"
+)
+
+// TestMain lets the test binary be its own backend, as the benchmark's binary is.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == backend.Command {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func bench(t *testing.T, args ...string) (stdout string, err error) {
+	t.Helper()
+	var out bytes.Buffer
+	cmd := command()
+	cmd.SetOut(&out)
+	cmd.SetErr(t.Output())
+	cmd.SetArgs(args)
+	err = cmd.ExecuteContext(t.Context())
+	return out.String(), err
+}
+
+// TestQuickRelay runs the whole scenario with haproxy and its twin.
+func TestQuickRelay(t *testing.T) {
+	if err := (peer.HAProxy{}).Installed(); err != nil {
+		t.Skipf("%v: bench/peers.sh installs it", err)
+	}
+	file := filepath.Join(t.TempDir(), "samples.json")
+	dir := open(t)
+	t.Setenv("TMPDIR", dir)
+	out, err := bench(t, "relay", "--quick", "--peers", "haproxy", "--json", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"HAProxy version", "haproxy (A/A)", "download, 32 connections", "half-close, service first", "5/5"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in the report:\n%s", want, out)
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var saved report
+	if err := json.Unmarshal(text, &saved); err != nil {
+		t.Fatal(err)
+	}
+	for _, run := range saved.Runs {
+		if len(run.Result.Failures) > 0 {
+			t.Errorf("as %s samples failed: %q", run.User, run.Result.Failures)
+		}
+		for _, row := range run.Result.Rows {
+			if a, b := len(row.Values("haproxy")), len(row.Values(twin)); a != 2 || b != 2 {
+				t.Errorf("as %s, %s: %d and %d samples, want 2 and 2", run.User, row.Metric.Name, a, b)
+			}
+		}
+	}
+	if rest, err := os.ReadDir(dir); err != nil || len(rest) > 0 {
+		t.Errorf("files are left: %v, %v", rest, err)
+	}
+}
+
+// open makes a temporary directory that the user nobody can reach too; the test's own is for the test's user alone.
+func open(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "bench-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestWrongUse(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"unknown peer", []string{"relay", "--peers", "frp"}, "there is nginx"},
+		{"unknown measure", []string{"relay", "--only", "bulk7"}, "there is bulk1"},
+		{"no rounds", []string{"relay", "--rounds", "0"}, "--rounds"},
+		{"binary that is not there", []string{"relay", "--peers", "jackfield", "--binary", "/nonexistent"}, "/nonexistent"},
+	} {
+		if _, err := bench(t, c.args...); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: the error is %v, want %q in it", c.name, err, c.want)
+		}
+	}
+}
+
+func TestOnlyJackfieldsGatesDecide(t *testing.T) {
+	failed := gate.Result{Gate: "half-close", Passed: 99, Tries: 100, Failure: "cut"}
+	passed := gate.Result{Gate: "half-close", Passed: 100, Tries: 100}
+	r := report{Runs: []run{{User: "nobody", Gates: []gateResult{{"socat", failed}, {judged, passed}}}}}
+	if err := r.verdict(); err != nil {
+		t.Errorf("a peer's failure is ours: %v", err)
+	}
+	r.Runs[0].Gates = append(r.Runs[0].Gates, gateResult{judged, failed})
+	if err := r.verdict(); err == nil || !strings.Contains(err.Error(), "99 of 100") {
+		t.Errorf("the verdict on a failed gate is %v", err)
+	}
+}
+
+func TestSelection(t *testing.T) {
+	keys, err := selectKeys([]string{"rtt1", "gates"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := relaySize{keys: keys, tries: 1, checksum: 1 << 20}
+	var got []string
+	for _, m := range size.measures() {
+		got = append(got, m.Key)
+	}
+	if !slices.Equal(got, []string{"rtt1"}) || len(size.gates()) != 6 {
+		t.Errorf("selected %v and %d gates", got, len(size.gates()))
+	}
+}

@@ -1,0 +1,72 @@
+//go:build linux
+
+package measure
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"jackfield/bench/backend"
+	"jackfield/bench/stats"
+)
+
+// message is what goes there and back, in bytes.
+const message = 64
+
+// RoundTrips sends 64 bytes to an echo and waits for them, over and over for d on each of n connections, and returns the
+// 50th and the 99th percentile of the time that took, in microseconds, over all connections.
+func RoundTrips(ctx context.Context, p Path, n int, d time.Duration) (p50, p99 float64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, d+patience)
+	defer cancel()
+	conns, err := open(ctx, p, n, backend.Echo)
+	if err != nil {
+		return 0, 0, fmt.Errorf("round trips: %w", err)
+	}
+	times, errs := make([][]float64, n), make([]error, n)
+	var wg sync.WaitGroup
+	for k, c := range conns {
+		wg.Go(func() { times[k], errs[k] = trips(c, d) })
+	}
+	wg.Wait()
+	closeAll(conns)
+	if err := firstOf(errs); err != nil {
+		return 0, 0, fmt.Errorf("round trips: %w", err)
+	}
+	all := slices.Concat(times...)
+	return stats.Percentile(all, 50), stats.Percentile(all, 99), p.Settle(ctx)
+}
+
+// trips measures at least one round trip after a few that do not count.
+func trips(c net.Conn, d time.Duration) ([]float64, error) {
+	const uncounted = 20
+	buffer := make([]byte, message)
+	for range uncounted {
+		if err := trip(c, buffer); err != nil {
+			return nil, err
+		}
+	}
+	var times []float64
+	begin := time.Now()
+	for sent := begin; sent.Sub(begin) < d || len(times) == 0; {
+		if err := trip(c, buffer); err != nil {
+			return nil, err
+		}
+		back := time.Now()
+		times = append(times, float64(back.Sub(sent).Nanoseconds())/1e3)
+		sent = back
+	}
+	return times, nil
+}
+
+func trip(c net.Conn, buffer []byte) error {
+	if _, err := c.Write(buffer); err != nil {
+		return err
+	}
+	_, err := io.ReadFull(c, buffer)
+	return err
+}

@@ -1,0 +1,132 @@
+//go:build linux
+
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"jackfield/bench/backend"
+	"jackfield/bench/process"
+)
+
+// readyWithin is how long a peer may take from its start to the first byte that it forwards.
+const readyWithin = 15 * time.Second
+
+// A Stage is what instances need to run: somebody to own them, a directory that they may enter, and whom to run them as.
+type Stage struct {
+	Supervisor *process.Supervisor
+	Dir        string
+	User       User
+}
+
+// An Instance is a running forwarder.
+type Instance struct {
+	peer    Peer
+	stage   Stage
+	service string
+	listen  string
+	program *process.Process
+}
+
+// Start starts a peer in front of the service and returns when it forwards.
+func (s Stage) Start(ctx context.Context, p Peer, service string) (*Instance, error) {
+	spec, listen, err := s.prepare(p, service)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", p.Name(), err)
+	}
+	program, err := s.Supervisor.Start(spec)
+	if err != nil {
+		return nil, err
+	}
+	i := &Instance{peer: p, stage: s, service: service, listen: listen, program: program}
+	if err := i.waitReady(ctx); err != nil {
+		i.Stop()
+		return nil, fmt.Errorf("%s: %w\n%s", p.Name(), err, program.LogTail())
+	}
+	return i, nil
+}
+
+func (s Stage) prepare(p Peer, service string) (process.Spec, string, error) {
+	listen, err := process.FreeAddress()
+	if err != nil {
+		return process.Spec{}, "", err
+	}
+	dir, err := os.MkdirTemp(s.Dir, p.Name()+"-")
+	if err != nil {
+		return process.Spec{}, "", err
+	}
+	if as := s.User.As; as != nil {
+		if err := os.Chown(dir, int(as.Uid), int(as.Gid)); err != nil {
+			return process.Spec{}, "", err
+		}
+	}
+	spec, err := p.Command(Place{Dir: dir, Listen: listen, Service: service, User: s.User})
+	spec.Dir, spec.As, spec.Log = dir, s.User.As, filepath.Join(dir, "log")
+	return spec, listen, err
+}
+
+func (i *Instance) waitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	for {
+		err := i.forwards(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-i.program.Done():
+			return errors.New("ended at its start")
+		case <-ctx.Done():
+			return fmt.Errorf("does not forward: %w", err)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+func (i *Instance) forwards(ctx context.Context) error {
+	c, err := i.Dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return backend.Echo(c)
+}
+
+// Dial opens a connection to the forwarder. It has the deadline of ctx.
+func (i *Instance) Dial(ctx context.Context) (*net.TCPConn, error) {
+	d := net.Dialer{KeepAlive: -1}
+	c, err := d.DialContext(ctx, "tcp4", i.listen)
+	if err != nil {
+		return nil, err
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := c.SetDeadline(deadline); err != nil {
+			c.Close()
+			return nil, err
+		}
+	}
+	return c.(*net.TCPConn), nil
+}
+
+// Service is the backend's own address, around the forwarder.
+func (i *Instance) Service() string { return i.service }
+
+// Usage weighs the forwarder, all its processes together.
+func (i *Instance) Usage() (process.Usage, error) { return i.program.Usage() }
+
+// Another starts one more instance of the same peer in front of the same service.
+func (i *Instance) Another(ctx context.Context) (*Instance, error) {
+	return i.stage.Start(ctx, i.peer, i.service)
+}
+
+// Settle waits until no connection to the service is left.
+func (i *Instance) Settle(ctx context.Context) error { return backend.WaitQuiet(ctx, i.service) }
+
+// Stop ends the forwarder.
+func (i *Instance) Stop() { i.program.Stop() }

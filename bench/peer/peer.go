@@ -1,0 +1,74 @@
+//go:build linux
+
+// Package peer knows the programs that forward plain TCP, Jackfield among them: where each is found, its version, and the
+// configuration that makes it pass one port on to one service.
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"jackfield/bench/process"
+)
+
+// A Peer is a program that can forward TCP.
+type Peer interface {
+	Name() string
+
+	// Installed says what is missing, nil if nothing is.
+	Installed() error
+
+	// Version is one line as the program tells it.
+	Version(ctx context.Context) (string, error)
+
+	// Command writes what configuration the program needs and returns how to start it in the foreground.
+	Command(p Place) (process.Spec, error)
+}
+
+// A Place is where one instance of a peer runs.
+type Place struct {
+	Dir     string // its own, and writable for it
+	Listen  string // where it has to listen, host:port
+	Service string // where it has to forward to, host:port
+	User    User
+}
+
+// write puts a configuration file into the place and returns its name.
+func (p Place) write(name, text string) (string, error) {
+	path := filepath.Join(p.Dir, name)
+	return path, os.WriteFile(path, []byte(text), 0o644)
+}
+
+// ErrNotInstalled is what Installed wraps.
+var ErrNotInstalled = errors.New("not installed")
+
+// find looks for a program where daemons are, which is not in everybody's PATH.
+func find(name string) (string, error) {
+	if path, err := exec.LookPath(name); err == nil {
+		return path, nil
+	}
+	path := filepath.Join("/usr/sbin", name)
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("%s is %w", name, ErrNotInstalled)
+	}
+	return path, nil
+}
+
+// versionLine runs a program and returns the first line of what it prints that contains the word.
+func versionLine(ctx context.Context, word, path string, args ...string) (string, error) {
+	out, err := exec.CommandContext(ctx, path, args...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%s %s: %w", path, strings.Join(args, " "), err)
+	}
+	for line := range strings.Lines(string(out)) {
+		if strings.Contains(line, word) {
+			return strings.TrimSpace(line), nil
+		}
+	}
+	return "", fmt.Errorf("%s %s printed no version", path, strings.Join(args, " "))
+}

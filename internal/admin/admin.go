@@ -1,0 +1,56 @@
+// Package admin serves those who look after a server: metrics and health on a loopback port, sessions on a Unix socket.
+//
+// The port ([ListenPort]) answers /metrics, /healthz (the process lives) and /readyz (it accepts clients), nothing else.
+// It knows no identities, therefore it only ever listens on a loopback address and changes nothing.
+//
+// The socket ([ListenSocket]) is for the server's own user and root: it has mode 0600, and each connection's peer is
+// asked for its user (on Linux and macOS; elsewhere the mode alone decides). It speaks HTTP with JSON:
+//
+//	GET    /v1/status          Status
+//	GET    /v1/sessions        {"sessions": [Session, …]}, the oldest first
+//	DELETE /v1/sessions/{id}   {"id": …}: the session was told to end; or 404
+//
+// A refusal is {"kind", "message", "id"}: a [jackfield.Kind], a sentence, and the id that the log has for it.
+// [Client] is the other end.
+//
+// It knows nothing of the gateway; whoever wires a server adapts the live sessions to [Sessions].
+package admin
+
+import (
+	"net/netip"
+	"time"
+)
+
+// SocketName is the name of the socket in data_dir.
+const SocketName = "admin.sock"
+
+// Sessions are the live sessions of a server.
+type Sessions interface {
+	// List returns the sessions that are open now, in any order.
+	List() []Session
+
+	// Disconnect ends a session, with why as the cause in its audit record. It does not wait for the end. It returns
+	// false if there is no such session.
+	Disconnect(id, why string) bool
+}
+
+// A Session is one stream between a client and a service.
+type Session struct {
+	ID               string         `json:"id"`
+	Listener         string         `json:"listener"`
+	Protocol         string         `json:"protocol"`
+	Source           netip.AddrPort `json:"source"` // the client; "" if unknown
+	User             string         `json:"user"`   // "" for nobody in particular
+	Service          string         `json:"service"`
+	Route            string         `json:"route"`   // in the configuration's words
+	Started          time.Time      `json:"started"` // RFC 3339
+	BytesFromClient  int64          `json:"bytes_from_client"`
+	BytesFromService int64          `json:"bytes_from_service"`
+}
+
+// Status describes a running server.
+type Status struct {
+	Version string    `json:"version"`
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started"` // RFC 3339
+}

@@ -1,0 +1,181 @@
+// Package audit keeps one line of JSON for every session that opens, every session that closes and every request that
+// is refused: who, from where, to what, by which rule, how long, how many bytes, and why it ended.
+//
+//	log, err := audit.Open(audit.Options{Path: path, MaxSize: 64 << 20, Keep: 10, Log: slog.Default()})
+//	if err != nil {
+//		return err
+//	}
+//	defer log.Close()
+//
+// The rules:
+//   - No record, no session: when the line of an open cannot be written, the session is refused.
+//   - A close or a refusal that cannot be written waits in a bounded queue and is written first when writing works
+//     again; the next record to arrive tries. What does not fit is counted, and a line "lost" says how many.
+//   - The file holds whole lines: what a full disk leaves of one is cut off again.
+//   - Lines stand in the order of their times.
+//
+// It does not call fsync for each line: a crash of the process loses nothing, a crash of the machine may lose the last
+// seconds. It expects to be the only one that writes, renames or removes its file.
+package audit
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"jackfield"
+)
+
+// Options say where the audit log is and how it is rotated.
+type Options struct {
+	Path string // created with mode 0600; its directory must exist
+
+	// MaxSize is the size in bytes above which the file is rotated: it becomes Path.1, Path.1 becomes Path.2, and so on.
+	// 0: it is never rotated. A rotation that fails is logged and tried again later; until then the file grows, as it
+	// does on systems where an open file cannot be renamed.
+	MaxSize int64
+
+	// Keep is the number of old files that are kept, at least 1 where MaxSize is set.
+	Keep int
+
+	// Log is told once when writing begins to fail, once when it works again, and of each rotation that fails.
+	Log *slog.Logger
+}
+
+// A Log is an audit log. It may be used by many goroutines at once.
+type Log struct {
+	log *slog.Logger
+
+	mu      sync.Mutex // guards what follows
+	file    *lineFile
+	buffer  bytes.Buffer // the line that is being made
+	encoder *json.Encoder
+	waiting queue
+	failing bool // the last write failed
+}
+
+var _ jackfield.Recorder = (*Log)(nil)
+
+// Open opens the audit log, and makes it where there is none. A line that a crash left unfinished is cut off.
+func Open(opts Options) (*Log, error) {
+	if opts.MaxSize > 0 && opts.Keep < 1 {
+		return nil, fmt.Errorf("audit log %s: keep is %d, at least 1 old file must be kept", opts.Path, opts.Keep)
+	}
+	file, err := openLineFile(opts)
+	if err != nil {
+		return nil, fmt.Errorf("audit log: %w", err)
+	}
+	l := &Log{log: opts.Log, file: file}
+	l.encoder = json.NewEncoder(&l.buffer)
+	l.encoder.SetEscapeHTML(false)
+	return l, nil
+}
+
+// Opened writes the record of an open. When it cannot, it returns a refusal of kind [jackfield.Internal].
+func (l *Log) Opened(r *jackfield.Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.record(newLine(eventOpen, r)); err != nil {
+		refusal := jackfield.Refuse(jackfield.Internal, "the audit log cannot be written", err)
+		refusal.By = "audit"
+		return refusal
+	}
+	return nil
+}
+
+// Closed writes the record of a close, or keeps it until it can be written.
+func (l *Log) Closed(r *jackfield.Record) {
+	e := newLine(eventClose, r)
+	e.ending = &ending{
+		DurationSeconds:  r.Duration.Seconds(),
+		BytesFromClient:  r.Transfer.FromClient,
+		BytesFromService: r.Transfer.FromService,
+		End:              clip(r.End.Cause),
+		EndDetails:       clip(r.End.Details),
+	}
+	l.keep(e)
+}
+
+// Refused writes the record of a refusal, or keeps it until it can be written.
+func (l *Log) Refused(r *jackfield.Record) {
+	e := newLine(eventRefuse, r)
+	e.refusal = &refusal{Kind: r.Kind, Details: clip(r.Details)}
+	l.keep(e)
+}
+
+// Close writes what waits and closes the file. It says how many records could not be written.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	err := l.drain()
+	if n := l.waiting.count(); n > 0 {
+		err = fmt.Errorf("audit log: %d records are lost: %w", n, err)
+		l.waiting = queue{}
+	}
+	if closing := l.file.close(); err == nil {
+		err = closing
+	}
+	return err
+}
+
+func (l *Log) keep(e *line) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.record(e) != nil {
+		l.waiting.add(l.buffer.Bytes(), e.refusal != nil)
+	}
+}
+
+// record leaves the line in l.buffer. The time is set here, under the lock, so that lines are in order.
+func (l *Log) record(e *line) error {
+	e.Time = timestamp()
+	l.buffer.Reset()
+	if err := l.encoder.Encode(e); err != nil {
+		return err
+	}
+	return l.write(l.buffer.Bytes())
+}
+
+// write appends one line after all that wait, and tells the log when writing begins or ceases to fail.
+func (l *Log) write(line []byte) error {
+	waiting := l.waiting.count()
+	err := l.drain()
+	if err == nil {
+		err = l.file.write(line)
+	}
+	switch {
+	case err != nil && !l.failing:
+		l.log.Error("audit log cannot be written: new sessions are refused", "error", err)
+	case err == nil && l.failing:
+		l.log.Info("audit log can be written again", "records_waited_or_lost", waiting)
+	}
+	l.failing = err != nil
+	return err
+}
+
+// drain writes what waits. It leaves l.buffer alone, which may hold the caller's line.
+func (l *Log) drain() error {
+	for len(l.waiting.lines) > 0 {
+		if err := l.file.write(l.waiting.lines[0]); err != nil {
+			return err
+		}
+		l.waiting.pop()
+	}
+	if l.waiting.lost == 0 {
+		return nil
+	}
+	notice, err := json.Marshal(lostLine{Event: eventLost, Time: timestamp(), Records: l.waiting.lost})
+	if err != nil {
+		return err
+	}
+	if err := l.file.write(append(notice, '\n')); err != nil {
+		return err
+	}
+	l.waiting.lost = 0
+	return nil
+}
+
+func timestamp() string { return time.Now().UTC().Format(timeFormat) }

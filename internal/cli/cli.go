@@ -1,0 +1,85 @@
+// Package cli is the command line: it reads the configuration, wires all the other packages together, and runs them.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit statuses of every command.
+const (
+	exitFailure = 1
+	exitBad     = 2 // wrong usage, or a configuration with mistakes
+)
+
+// Main runs the command that the process's arguments name and returns the process's exit status.
+func Main() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := newRoot()
+	err := root.ExecuteContext(ctx)
+	return exitStatus(root.ErrOrStderr(), err)
+}
+
+// An exitError ends the process with a status of its own. What there was to say has been said.
+type exitError int
+
+func (e exitError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// A usageError is a command line that cannot be meant.
+type usageError struct{ error }
+
+func exitStatus(stderr io.Writer, err error) int {
+	var status exitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &status):
+		return int(status)
+	}
+	fmt.Fprintf(stderr, "jackfield: %v\n", err)
+	if errors.As(err, new(usageError)) {
+		return exitBad
+	}
+	return exitFailure
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "jackfield",
+		Short: "Gives every TCP service a name and lets the right people reach it",
+		Long: `Jackfield gives every TCP service a name and lets the right people reach it,
+through one server, with rules, limits and an audit record for every stream.
+
+Start with "jackfield demo".`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
+	})
+	root.AddCommand(
+		newServe(), newDemo(), newCheck(),
+		newSessions(), newDisconnect(),
+		newTCPMUX(), newVersion(),
+	)
+	return root
+}
+
+// args makes a wrong number of arguments a usage error.
+func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, given []string) error {
+		if err := check(cmd, given); err != nil {
+			return usageError{fmt.Errorf("%w (usage: %s)", err, cmd.UseLine())}
+		}
+		return nil
+	}
+}

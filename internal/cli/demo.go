@@ -1,0 +1,191 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"text/template"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"jackfield"
+)
+
+//go:embed demo.hcl.tmpl
+var demoConfig string
+
+//go:embed demo.txt.tmpl
+var demoGuide string
+
+// The ports that the demo takes if they are free, so that what its documentation says can be pasted.
+const (
+	demoPort    = "1078"
+	demoWebPort = "1080"
+)
+
+func newDemo() *cobra.Command {
+	return &cobra.Command{
+		Use:   "demo",
+		Short: "Run a server on this machine with something to try",
+		Long: `Runs a server with a few services on 127.0.0.1, says what to try, and shows the sessions as they come and go. It needs no
+configuration, touches nothing outside a temporary directory, and ends with Ctrl-C.`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runDemo(untilStopped(cmd.Context()), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+}
+
+// A demo is what the templates of the demo's configuration and guide speak of.
+type demo struct {
+	Dir     string // the temporary directory
+	Mux     string // addresses of the listeners
+	WebPort string
+	Web     string // and of the services behind the server
+	Console string
+	Command string // how the person runs this binary
+}
+
+func runDemo(ctx context.Context, out, stderr io.Writer) error {
+	dir, err := os.MkdirTemp("", "jackfield-demo-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	d := &demo{Dir: dir, Mux: freeAddress(demoPort), WebPort: freeAddress(demoWebPort), Command: thisCommand()}
+	if d.Web, err = serveDemoWeb(ctx); err != nil {
+		return err
+	}
+	if d.Console, err = serveDemoConsole(ctx); err != nil {
+		return err
+	}
+	s, err := d.start(out, stderr)
+	if err != nil {
+		return err
+	}
+	if err := template.Must(template.New("guide").Parse(demoGuide)).Execute(out, d); err != nil {
+		s.close()
+		return err
+	}
+	return s.run(ctx)
+}
+
+// start runs the demo's configuration the way serve does, so that what is tried here is what serve would do.
+func (d *demo) start(out, stderr io.Writer) (*server, error) {
+	file, err := os.Create(d.ConfigFile())
+	if err != nil {
+		return nil, err
+	}
+	err = template.Must(template.New("config").Parse(demoConfig)).Execute(file, d)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return nil, err
+	}
+	c, err := loadConfig(d.ConfigFile(), stderr)
+	if err != nil {
+		return nil, err
+	}
+	return startServer(c, newLog(stderr, slog.LevelWarn, "auto"), narrator{out})
+}
+
+// ConfigFile is the path of the demo's configuration.
+func (d *demo) ConfigFile() string { return filepath.Join(d.Dir, "jackfield.hcl") }
+
+// MuxHost and MuxPort are the two halves of Mux, as nc wants them.
+func (d *demo) MuxHost() string { host, _, _ := net.SplitHostPort(d.Mux); return host }
+func (d *demo) MuxPort() string { _, port, _ := net.SplitHostPort(d.Mux); return port }
+
+// freeAddress is the loopback address with the given port, or with one that the system chooses if that is taken.
+func freeAddress(port string) string {
+	ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
+	if err != nil {
+		if ln, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return net.JoinHostPort("127.0.0.1", port)
+		}
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// thisCommand is how a person calls this binary again: "go run" leaves it in a directory that is soon gone.
+func thisCommand() string {
+	path, err := os.Executable()
+	if err != nil || filepath.Base(filepath.Dir(path)) == "exe" {
+		return "go run ./cmd/jackfield"
+	}
+	return path
+}
+
+// serveDemoWeb runs a small web server, which is the demo's dialled service, until ctx ends.
+func serveDemoWeb(ctx context.Context) (address string, err error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	web := &http.Server{
+		ReadHeaderTimeout: 10 * time.Second,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprintln(w, "Hello from a web server that only Jackfield was told about.")
+		}),
+	}
+	context.AfterFunc(ctx, func() { web.Close() })
+	go web.Serve(ln)
+	return ln.Addr().String(), nil
+}
+
+// serveDemoConsole pretends to be a board's serial console behind a TCP port until ctx ends.
+func serveDemoConsole(ctx context.Context) (address string, err error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	context.AfterFunc(ctx, func() { ln.Close() })
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go demoConsole(conn)
+		}
+	}()
+	return ln.Addr().String(), nil
+}
+
+func demoConsole(conn net.Conn) {
+	defer conn.Close()
+	fmt.Fprint(conn, "fpga-1 console\r\nfpga-1> ")
+	lines := bufio.NewScanner(conn)
+	for lines.Scan() {
+		if _, err := fmt.Fprintf(conn, "you said %q\r\nfpga-1> ", lines.Text()); err != nil {
+			return
+		}
+	}
+}
+
+// A narrator tells the person at the terminal what happens to requests.
+type narrator struct{ out io.Writer }
+
+func (n narrator) Opened(r *jackfield.Record) error {
+	fmt.Fprintf(n.out, "%s  open    %s from %s by %s\n", r.ID, r.Service, r.Source, r.Route)
+	return nil
+}
+
+func (n narrator) Closed(r *jackfield.Record) {
+	fmt.Fprintf(n.out, "%s  close   %s after %s: %s, %s from the client, %s from the service\n", r.ID, r.Service,
+		r.Duration.Round(time.Millisecond), r.End.Cause, bytesCount(r.Transfer.FromClient), bytesCount(r.Transfer.FromService))
+}
+
+func (n narrator) Refused(r *jackfield.Record) {
+	fmt.Fprintf(n.out, "%s  refuse  %q from %s: %s %s\n", r.ID, r.Service, r.Source, r.Kind, r.Details)
+}

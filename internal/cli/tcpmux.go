@@ -1,0 +1,163 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"jackfield/wire/tcpmux"
+)
+
+// The port of RFC 1078.
+const tcpmuxPort = "1"
+
+type tcpmuxOptions struct {
+	list    bool
+	json    bool
+	xinetd  bool
+	timeout time.Duration
+}
+
+func newTCPMUX() *cobra.Command {
+	var o tcpmuxOptions
+	cmd := &cobra.Command{
+		Use:   "tcpmux ADDRESS [NAME]",
+		Short: "Reach a service of any TCPMUX server, or list its services",
+		Long: `Connects to the TCPMUX server (RFC 1078) at ADDRESS, which is HOST or HOST:PORT (the port is 1 unless given), asks for
+the service NAME, and joins it to standard input and output. The end of standard input ends that direction only: what
+the service still has to say arrives. Without NAME, the names of the server's services are listed.`,
+		Example: `  jackfield tcpmux 127.0.0.1:1078 --list
+  jackfield tcpmux 127.0.0.1:1078 daytime
+  echo hello | jackfield tcpmux 127.0.0.1:1078 echo`,
+		Args: args(cobra.RangeArgs(1, 2)),
+		RunE: func(cmd *cobra.Command, given []string) error {
+			if o.list && len(given) == 2 {
+				return usageError{errors.New("--list takes no NAME")}
+			}
+			if o.json && len(given) == 2 {
+				return usageError{errors.New("--json is for the list of services")}
+			}
+			conn, err := o.dial(cmd.Context(), given[0])
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			if len(given) == 1 {
+				return o.printList(cmd.Context(), cmd.OutOrStdout(), conn)
+			}
+			return o.connect(cmd, conn, given[1])
+		},
+	}
+	cmd.Flags().BoolVarP(&o.list, "list", "l", false, "list the server's services (what the server answers to help)")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print the list as JSON")
+	cmd.Flags().BoolVar(&o.xinetd, "xinetd", false, "drop the NUL byte that xinetd sends after its reply")
+	cmd.Flags().DurationVar(&o.timeout, "timeout", 30*time.Second, "how long the connection and the reply may take")
+	return cmd
+}
+
+func (o *tcpmuxOptions) dial(ctx context.Context, address string) (*net.TCPConn, error) {
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		address = net.JoinHostPort(strings.Trim(address, "[]"), tcpmuxPort)
+	}
+	conn, err := (&net.Dialer{Timeout: o.timeout}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return conn.(*net.TCPConn), nil
+}
+
+func (o *tcpmuxOptions) printList(ctx context.Context, w io.Writer, conn net.Conn) error {
+	ctx, cancel := o.patience(ctx)
+	defer cancel()
+	names, err := tcpmux.List(ctx, conn)
+	if err != nil {
+		return explain(err)
+	}
+	if o.json {
+		if names == nil {
+			names = []string{}
+		}
+		return json.NewEncoder(w).Encode(names)
+	}
+	for _, name := range names {
+		if _, err := fmt.Fprintln(w, visible(name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o *tcpmuxOptions) connect(cmd *cobra.Command, conn net.Conn, name string) error {
+	ctx, cancel := o.patience(cmd.Context())
+	defer cancel()
+	rest, _, err := tcpmux.Open(ctx, conn, name)
+	if err != nil {
+		return explain(err)
+	}
+	if o.xinetd {
+		rest = tcpmux.SkipNUL(rest)
+	}
+	return join(cmd.Context(), rest, cmd.InOrStdin(), cmd.OutOrStdout())
+}
+
+func (o *tcpmuxOptions) patience(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, o.timeout, errors.New("the server did not answer in time"))
+}
+
+// join copies in to conn and conn to out until conn's end. The end of in ends only our direction. What still waits for in
+// by then is left behind, as the process is about to end.
+func join(ctx context.Context, conn net.Conn, in io.Reader, out io.Writer) error {
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	sent := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(conn, in)
+		if half, ok := conn.(interface{ CloseWrite() error }); ok {
+			err = errors.Join(err, half.CloseWrite())
+		}
+		sent <- err
+	}()
+	if _, err := io.Copy(out, conn); err != nil {
+		return err
+	}
+	select {
+	case err := <-sent:
+		return ignoreClosed(err)
+	default:
+		return nil
+	}
+}
+
+// ignoreClosed drops the errors of a service that had ended in order before all of our input was read.
+func ignoreClosed(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return nil
+	}
+	return err
+}
+
+func explain(err error) error {
+	var refused *tcpmux.RefusedError
+	if errors.As(err, &refused) {
+		return fmt.Errorf("refused by the server: %s", visible(refused.Text))
+	}
+	return err
+}
+
+// visible keeps what a server sends from controlling the terminal.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || 0x80 <= r && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+}

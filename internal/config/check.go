@@ -1,0 +1,122 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"jackfield"
+)
+
+// The checks of strings. Their errors do not quote the string: it may be a secret.
+
+const maxText = 200 // bytes of a message or description
+
+// checkMessage accepts what every protocol can carry in its answer.
+func checkMessage(s string) error {
+	if len(s) > maxText {
+		return fmt.Errorf("it may have %d bytes and has %d", maxText, len(s))
+	}
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return errors.New("only printable ASCII characters are allowed, on one line")
+		}
+	}
+	return nil
+}
+
+func checkDescription(s string) error {
+	if len(s) > maxText {
+		return fmt.Errorf("it may have %d bytes and has %d", maxText, len(s))
+	}
+	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return errors.New("only printable characters are allowed, on one line")
+	}
+	return nil
+}
+
+func checkPath(s string) error {
+	if s == "" || strings.Contains(s, "\x00") {
+		return errors.New("a path is required")
+	}
+	return nil
+}
+
+// checkListen accepts "host:port" where the host may be empty (all addresses) and the port 0 (any free one).
+func checkListen(s string) error { return checkHostPort(s, true) }
+
+func checkLoopback(s string) error {
+	if err := checkListen(s); err != nil {
+		return err
+	}
+	host, _, _ := net.SplitHostPort(s)
+	if address, err := netip.ParseAddr(host); err == nil && address.Unmap().IsLoopback() || host == "localhost" {
+		return nil
+	}
+	return errors.New("the host must be a loopback address: 127.0.0.1, ::1 or localhost")
+}
+
+// checkDial accepts "host:port" and "unix:/path".
+func checkDial(s string) error {
+	path, isUnix := strings.CutPrefix(s, "unix:")
+	switch {
+	case !isUnix:
+		return checkHostPort(s, false)
+	case !strings.HasPrefix(path, "/") || strings.Contains(path, "\x00"):
+		return errors.New(`"unix:" needs an absolute path behind it, such as "unix:/run/app.sock"`)
+	}
+	return nil
+}
+
+func checkHostPort(s string, listen bool) error {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return errors.New(`an address is "host:port"; an IPv6 address stands in brackets, as in "[::1]:80"`)
+	}
+	lowest := 1
+	if listen {
+		lowest = 0
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || int(n) < lowest {
+		return fmt.Errorf("the port must be a number from %d to 65535", lowest)
+	}
+	if host == "" && listen {
+		return nil
+	}
+	return checkHost(host)
+}
+
+// checkHost tells a name or IP address from a mistake, as far as that can be told without resolving it.
+func checkHost(host string) error {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return nil
+	}
+	const maxHost = 253 // RFC 1035, section 2.3.4, without the root's dot
+	if host == "" || len(host) > maxHost {
+		return errors.New("the host is missing or too long")
+	}
+	labels := strings.Split(strings.TrimSuffix(host, "."), ".")
+	for _, label := range labels {
+		if jackfield.CheckLabel(strings.ReplaceAll(label, "_", "x")) != nil { // service discovery uses names with underscores
+			return errors.New("the host is neither a name nor an IP address")
+		}
+	}
+	if _, err := strconv.Atoi(labels[len(labels)-1]); err == nil { // RFC 1123, section 2.1
+		return errors.New("the host looks like an IPv4 address and is none")
+	}
+	return nil
+}
+
+// canonicalAddress writes equal addresses alike. It wants what checkListen accepts.
+func canonicalAddress(s string) string {
+	host, port, _ := net.SplitHostPort(s)
+	if address, err := netip.ParseAddr(host); err == nil {
+		host = address.String()
+	}
+	n, _ := strconv.ParseUint(port, 10, 16)
+	return net.JoinHostPort(strings.ToLower(host), strconv.FormatUint(n, 10))
+}

@@ -1,0 +1,88 @@
+package config
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// loader is one run of Load.
+type loader struct {
+	dir       string // of the main file; relative paths start there
+	problems  *Problems
+	functions *hcl.EvalContext // file and env
+
+	// secrets is what file and env returned to the expression that is being evaluated.
+	secrets []string
+
+	// torn is set when a file breaks the syntax: then parts of it are not seen, and nothing that seems missing is reported.
+	torn bool
+
+	listeners named[listener]
+	services  named[service]
+	stations  named[station]
+
+	claimed        map[string]hcl.Range // addresses that are listened on
+	globalIdentity []hcl.Range          // rules of the top that need an identity
+}
+
+// Load reads the configuration file at path and those that it includes. The Config is nil when there are errors; the
+// problems, which may be warnings only, are never nil.
+func Load(path string) (*Config, *Problems) {
+	l := &loader{dir: filepath.Dir(path), problems: newProblems(path), claimed: map[string]hcl.Range{}}
+	l.functions = l.valueFunctions()
+	bodies := l.openAll(path)
+	if bodies == nil {
+		return nil, l.problems
+	}
+	c := l.decode(hcl.MergeBodies(bodies))
+	l.link()
+	l.problems.sort()
+	if l.problems.HasErrors() {
+		return nil, l.problems
+	}
+	return c, l.problems
+}
+
+// fail reports an error at a place in a file.
+func (l *loader) fail(at hcl.Range, summary, format string, args ...any) {
+	l.report(hcl.DiagError, at, summary, format, args...)
+}
+
+func (l *loader) warn(at hcl.Range, summary, format string, args ...any) {
+	if !l.torn {
+		l.report(hcl.DiagWarning, at, summary, format, args...)
+	}
+}
+
+// missing reports an error that may come from not seeing a part of a file.
+func (l *loader) missing(at hcl.Range, summary, format string, args ...any) {
+	if !l.torn {
+		l.fail(at, summary, format, args...)
+	}
+}
+
+func (l *loader) report(severity hcl.DiagnosticSeverity, at hcl.Range, summary, format string, args ...any) {
+	l.problems.add(&hcl.Diagnostic{
+		Severity: severity, Summary: summary, Detail: fmt.Sprintf(format, args...), Subject: &at,
+	})
+}
+
+// where names a place for log and audit: the file relative to the main file's directory, and the line.
+func (l *loader) where(at hcl.Range) string {
+	file, err := filepath.Rel(l.dir, at.Filename)
+	if err != nil {
+		file = at.Filename
+	}
+	return fmt.Sprintf("%s:%d", filepath.ToSlash(file), at.Start.Line)
+}
+
+// path makes a path from the configuration relative to the main file's directory.
+func (l *loader) path(p string) string {
+	if p == "" || filepath.IsAbs(p) || strings.HasPrefix(p, "/") {
+		return p
+	}
+	return filepath.Join(l.dir, p)
+}

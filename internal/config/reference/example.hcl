@@ -1,0 +1,95 @@
+data_dir = "/var/lib/jackfield"
+include  = ["conf.d/*.hcl"]
+
+max_sessions            = 5000
+max_sessions_per_source = 200
+max_rate                = "500/s"
+max_rate_per_source     = "600/m"
+max_sessions_message    = "all lines are in use, try again later"
+
+log {
+  level  = "info"
+  format = "auto"
+}
+
+audit {
+  path     = "audit.jsonl"
+  max_size = "64MiB"
+  keep     = 8
+}
+
+admin {
+  listen = "127.0.0.1:9078"
+}
+
+rule "deny" { from = ["10.66.0.0/16", "2001:db8:66::/48"] }
+rule "allow" {} # no rule matches: deny
+
+listener "mux" {
+  protocol       = "tcpmux"
+  listen         = "127.0.0.1:1078"
+  name_timeout   = "10s"
+  help_lists     = "visible"
+  accept_message = "go ahead"
+
+  proxy_protocol {
+    from = ["127.0.0.2"]
+  }
+
+  rule "deny" { services = ["*.fpga-2"] }
+  rule "allow" { from = ["127.0.0.0/8", "10.0.0.0/8"] }
+}
+
+listener "meter" {
+  protocol     = "tcp"
+  listen       = "127.0.0.1:2323"
+  service      = "telnet"
+  max_sessions = 10
+}
+
+service "time" {
+  listeners = ["mux"]
+  builtin   = "time"
+}
+
+service "web" {
+  listeners           = ["mux"]
+  description         = "the intranet"
+  address             = ["10.1.0.1:80", "10.1.0.2:80"]
+  dial_timeout        = "5s"
+  send_proxy_protocol = "v2"
+  max_sessions        = 100
+
+  rule "deny" { from = ["10.9.0.0/16"] }
+  rule "allow" { when = hour >= 7 && hour < 20 && !contains(["saturday", "sunday"], weekday) }
+}
+
+service "telnet" {
+  address      = "127.0.0.1:23"
+  idle_timeout = "30m"
+  max_duration = "12h"
+}
+
+service "app" {
+  listeners = ["mux"]
+  address   = "unix:/run/app.sock"
+}
+
+station "fpga-1" {
+  lease       = "none"
+  listeners   = ["mux"]
+  description = "Kintex board, rack 3"
+
+  rule "allow" { when = cidr_contains("10.1.0.0/16", address) }
+
+  service "console" {
+    address = "127.0.0.1:2001"
+    rule "deny" { users = ["guest"] }
+    rule "deny" { groups = ["visitors"] }
+    rule "allow" {}
+  }
+
+  service "power" {
+    address = "127.0.0.1:2002"
+  }
+}

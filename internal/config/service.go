@@ -1,0 +1,139 @@
+package config
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"jackfield"
+)
+
+const (
+	addressOnly = "`address`"
+	maxAddress  = 64 // addresses of one service
+)
+
+var serviceBlock = &block{
+	name:  "service",
+	label: "NAME",
+	doc: "A named TCP byte stream endpoint. Its name is a DNS label; inside a station its full name has the station's behind it, as in " +
+		"`console.fpga-1`. Names are compared without case, and `help` is reserved. Exactly one of `address` and `builtin` says how it is reached.",
+	attributes: slices.Concat([]attribute{
+		{
+			name: "listeners", kind: list{of: "listener names"},
+			doc: "The listeners that publish it, of protocol `tcpmux`. Unset: those of its station. A service that no listener publishes or names is a warning.",
+		},
+		{
+			name: "description", kind: text{what: "string, up to 200 bytes", check: checkDescription},
+			doc: "For people.",
+		},
+		{
+			name: "address", kind: textOrList{of: "`\"HOST:PORT\"` or `\"unix:/PATH\"`"},
+			doc: "The route `dial`: where the service listens. Names are resolved each time; of several addresses the first that answers is taken.",
+		},
+		{
+			name: "dial_timeout", kind: duration{100 * time.Millisecond, 5 * time.Minute}, fallback: "10s", only: addressOnly,
+			doc: "How long reaching the service may take, over all its addresses.",
+		},
+		{
+			name: "send_proxy_protocol", kind: word{"v1", "v2"}, only: addressOnly,
+			doc: "Tell the service the client's address in a PROXY protocol header of this version. Unset: no header.",
+		},
+		{
+			name: "builtin", kind: word{"echo", "discard", "time", "daytime", "chargen", "qotd"},
+			doc: "The route `builtin`: a small service that the server has itself, as inetd has them.",
+		},
+		{
+			name: "idle_timeout", kind: duration{time.Millisecond, math.MaxInt64},
+			doc: "Cut a session in which no byte has moved for so long. Unset: never.",
+		},
+		{
+			name: "max_duration", kind: duration{time.Millisecond, math.MaxInt64},
+			doc: "Cut a session that has lasted for so long. Unset: never.",
+		},
+	}, limitAttributes),
+	blocks: []*block{ruleBlock},
+}
+
+// service is a Service with what is needed to check references.
+type service struct {
+	*Service
+	header    hcl.Range
+	listeners []item
+	inherits  *station // whose listeners hold; nil: its own
+	identity  []hcl.Range
+}
+
+// service decodes a service, of the station if that is not nil.
+func (s *section) service(of *station) *Service {
+	out := &Service{
+		Description: s.text("description"),
+		IdleTimeout: s.duration("idle_timeout"),
+		MaxDuration: s.duration("max_duration"),
+		Limits:      s.limits(),
+		Where:       s.where(s.header),
+	}
+	s.route(out)
+	set := s.rules(place{ofService: true})
+	out.Rules = set.rules
+	declared := &service{Service: out, header: s.header, listeners: s.list("listeners"), identity: set.identity}
+	name := s.labelName()
+	if of != nil {
+		out.Station = of.Station
+		name += "." + of.Name
+		if !s.has("listeners") {
+			declared.inherits = of
+		}
+	}
+	if jackfield.Name(name) == jackfield.Help {
+		s.fail(s.label.at, "Bad name", "%q is reserved by TCPMUX (RFC 1078).", name)
+	}
+	out.Name = jackfield.Name(name)
+	if first, again := s.services.add(name, s.label.at, declared); again {
+		s.duplicate("service", s.label.at, first)
+	}
+	return out
+}
+
+// route decodes how the service is reached.
+func (s *section) route(out *Service) {
+	var routes []string
+	for _, name := range []string{"address", "builtin"} {
+		if s.has(name) {
+			routes = append(routes, name)
+		}
+	}
+	switch len(routes) {
+	case 0:
+		s.missing(s.header, "Service without a route", `One of "address" and "builtin" must say how the service is reached.`)
+	case 1:
+		s.checkOnly("`" + routes[0] + "`")
+	default:
+		s.fail(s.attributes[routes[1]].NameRange, "Service with several routes", "Only one of %s can be set.", strings.Join(quoteAll(routes), ", "))
+	}
+	out.Addresses = s.addresses()
+	out.Builtin = s.word("builtin")
+	if s.has("address") {
+		out.DialTimeout = s.duration("dial_timeout")
+		out.SendProxyProtocol = s.word("send_proxy_protocol")
+	}
+}
+
+func (s *section) addresses() []string {
+	items := s.textOrList("address")
+	if len(items) > maxAddress {
+		s.bad(s.at("address"), "address", "a service may have at most 64 addresses")
+	}
+	var addresses []string
+	for _, a := range items {
+		if err := checkDial(a.text); err != nil {
+			s.bad(a.at, "address", err.Error())
+			continue
+		}
+		addresses = append(addresses, a.text)
+	}
+	return addresses
+}

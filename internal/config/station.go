@@ -1,0 +1,51 @@
+package config
+
+import "github.com/hashicorp/hcl/v2"
+
+var stationBlock = &block{
+	name:  "station",
+	label: "NAME",
+	doc:   "A set of services that is leased as one unit. Its name is a DNS label. Its rules come before those of the service, and both must allow.",
+	attributes: []attribute{
+		{
+			name: "lease", kind: word{"none"}, required: true,
+			doc: "Leases are not built yet: `\"none\"` is the only possible value, and it must be written.",
+		},
+		{
+			name: "listeners", kind: list{of: "listener names"},
+			doc: "The listeners, of protocol `tcpmux`, that publish those of its services that list none.",
+		},
+		{
+			name: "description", kind: text{what: "string, up to 200 bytes", check: checkDescription},
+			doc: "For people.",
+		},
+	},
+	blocks: []*block{ruleBlock, serviceBlock},
+}
+
+// station is a Station with what is needed to check references.
+type station struct {
+	*Station
+	listeners []item
+	identity  []hcl.Range
+}
+
+func (s *section) station() (*Station, []*Service) {
+	set := s.rules(place{})
+	out := &Station{
+		Name:        s.labelName(),
+		Description: s.text("description"),
+		Lease:       s.word("lease"),
+		Rules:       set.rules,
+		Where:       s.where(s.header),
+	}
+	declared := &station{Station: out, listeners: s.list("listeners"), identity: set.identity}
+	if first, again := s.stations.add(out.Name, s.label.at, declared); again {
+		s.duplicate("station", s.label.at, first)
+	}
+	var services []*Service
+	for _, inner := range s.each(serviceBlock) {
+		services = append(services, inner.service(declared))
+	}
+	return out, services
+}

@@ -1,0 +1,144 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"jackfield"
+	"jackfield/internal/relay"
+)
+
+// A Session is one stream between a client and a service, from open to close. Its opener calls either Serve or Abort, once.
+type Session struct {
+	visit   *Visit
+	service *Service
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	client  jackfield.Stream
+
+	stream jackfield.Stream // the opened route; or
+	live   relay.Counters
+
+	mu    sync.Mutex      // guards taken: the table of live sessions asks it for its counters
+	taken jackfield.Taken // the client's socket in the route's hands
+}
+
+// Step 8: from here on the session can be seen and cut.
+func (v *Visit) register(service *Service, client jackfield.Stream) *Session {
+	s := &Session{visit: v, service: service, client: client}
+	s.ctx, s.cancel = context.WithCancelCause(v.ctx)
+	v.record.Route = service.Route.String()
+	v.gateway.Sessions.add(s)
+	return s
+}
+
+// Step 10.
+func (s *Session) open() error {
+	taker, client := s.socketTaker()
+	if taker == nil {
+		stream, err := s.service.Route.Open(s.ctx, &s.visit.record.Request)
+		s.stream = stream
+		return err
+	}
+	taken, err := taker.TakeSocket(s.ctx, &s.visit.record.Request, client)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.taken = taken
+	return err
+}
+
+func (s *Session) socketTaker() (jackfield.SocketTaker, *net.TCPConn) {
+	taker, able := s.service.Route.(jackfield.SocketTaker)
+	client, bare := s.client.(*net.TCPConn)
+	if !able || !bare || !s.service.leavesSocket() {
+		return nil, nil
+	}
+	return taker, client
+}
+
+// Serve joins the client and the service until the session has ended, and returns why it did. It closes the client's
+// connection, and with it the visit's part in the audit is complete. Step 11.
+func (s *Session) Serve() jackfield.End {
+	ctx, stop := s.lifetime()
+	defer stop()
+	var end jackfield.End
+	if s.taken != nil {
+		end = s.serveTaken(ctx)
+	} else {
+		end = relay.Join(ctx, s.client, s.stream, &s.live, relay.Options{Idle: s.service.IdleTimeout})
+		s.stream = nil
+	}
+	s.close(end)
+	return end
+}
+
+func (s *Session) lifetime() (context.Context, context.CancelFunc) {
+	if s.service.MaxDuration == 0 {
+		return s.ctx, func() {}
+	}
+	return context.WithTimeout(s.ctx, s.service.MaxDuration)
+}
+
+func (s *Session) serveTaken(ctx context.Context) jackfield.End {
+	err := s.taken.Serve(ctx)
+	cause := context.Cause(ctx)
+	if cause != nil {
+		reset(s.client)
+	}
+	s.client.Close()
+	switch {
+	case cause != nil:
+		return jackfield.End{Cause: cause.Error()}
+	case err != nil:
+		return jackfield.End{Cause: jackfield.EndClientReset, Details: err.Error()}
+	}
+	return jackfield.End{Cause: jackfield.EndFinished}
+}
+
+// Abort ends a session whose client could not be told that it is open.
+func (s *Session) Abort(why error) {
+	reset(s.client)
+	s.client.Close()
+	s.close(jackfield.End{Cause: jackfield.EndClientReset, Details: why.Error()})
+}
+
+func reset(client jackfield.Stream) {
+	if tcp, ok := client.(*net.TCPConn); ok {
+		tcp.SetLinger(0)
+	}
+}
+
+func (s *Session) close(end jackfield.End) {
+	s.abandon()
+	record := &s.visit.record
+	record.Duration = time.Since(record.Time)
+	record.Transfer = s.transfer()
+	record.End = end
+	s.visit.gateway.Recorder.Closed(record)
+}
+
+// abandon undoes register and open.
+func (s *Session) abandon() {
+	if s.stream != nil {
+		s.stream.Close()
+	}
+	if s.taken != nil {
+		s.taken.Release()
+	}
+	s.visit.gateway.Sessions.remove(s)
+	s.cancel(errEnded)
+}
+
+var errEnded = errors.New("session has ended")
+
+func (s *Session) transfer() jackfield.Transfer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.taken != nil {
+		return s.taken.Transfer()
+	}
+	return s.live.Transfer()
+}

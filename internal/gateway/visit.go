@@ -1,0 +1,210 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"time"
+
+	"jackfield"
+)
+
+// A Visit is one connection on its way through the pipeline. It is used by one goroutine.
+type Visit struct {
+	gateway  *Gateway
+	listener *Listener
+	ctx      context.Context
+	record   jackfield.Record
+	decided  [2]bool  // whether the global and the listener's ACL decided by address alone
+	leaves   []func() // gates to leave, in the order of entering
+}
+
+// Admit begins the pipeline: what needs only the address, then the global, listener and source limits. The caller calls
+// Leave when the connection is done with. ctx bounds the whole visit and what comes of it.
+func (g *Gateway) Admit(ctx context.Context, l *Listener, source, local netip.AddrPort) (*Visit, error) {
+	v := &Visit{gateway: g, listener: l, ctx: ctx}
+	v.record.Request = jackfield.Request{
+		ID:       g.Sessions.newID(),
+		Time:     time.Now(),
+		Listener: l.Name,
+		Protocol: l.Protocol,
+		Source:   unmap(source),
+		Local:    unmap(local),
+		Identity: jackfield.Identity{Proof: jackfield.ProofNone},
+	}
+	if err := v.admit(); err != nil {
+		err = v.Refuse(err)
+		v.Leave()
+		return nil, err
+	}
+	return v, nil
+}
+
+func unmap(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+}
+
+// Step 1.
+func (v *Visit) admit() error {
+	for i, level := range v.outerLevels() {
+		early, ok := level.ACL.(jackfield.EarlyPolicy)
+		if !ok {
+			continue
+		}
+		decision, decided := early.DecideEarly(&v.record.Request)
+		if !decided {
+			continue
+		}
+		if err := v.note(decision); err != nil {
+			return err
+		}
+		v.decided[i] = true
+	}
+	for _, level := range v.outerLevels() {
+		if err := v.enter(level.Limit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *Visit) outerLevels() [2]*Level { return [2]*Level{&v.gateway.Global, &v.listener.Level} }
+
+// ID is the request's short id.
+func (v *Visit) ID() string { return v.record.ID }
+
+// Identify tells the pipeline who asks. Without it, nobody in particular does.
+func (v *Visit) Identify(who jackfield.Identity) { v.record.Identity = who }
+
+// Open takes the visit through the checks to an open session with the service called name. The session takes client over;
+// after a refusal it is still the caller's.
+func (v *Visit) Open(name string, client jackfield.Stream) (*Session, error) {
+	session, err := v.open(name, client)
+	if err != nil {
+		return nil, v.Refuse(err)
+	}
+	return session, nil
+}
+
+// Steps 3 to 10. A name that cannot be one reads like one that does not exist.
+func (v *Visit) open(name string, client jackfield.Stream) (*Session, error) {
+	parsed, invalid := jackfield.ParseName(name)
+	v.record.Service = parsed
+	if err := v.checkOuterACLs(); err != nil {
+		return nil, err
+	}
+	service := v.listener.Services[parsed]
+	if service == nil {
+		return nil, jackfield.Refuse(jackfield.NotFound, notFound, invalid)
+	}
+	if err := v.checkServiceACLs(service); err != nil {
+		return nil, err
+	}
+	for _, level := range service.Levels {
+		if err := v.enter(level.Limit); err != nil {
+			return nil, err
+		}
+	}
+	if err := v.enter(service.Lease); err != nil {
+		return nil, err
+	}
+	session := v.register(service, client)
+	if err := v.start(session); err != nil {
+		session.abandon()
+		return nil, err
+	}
+	return session, nil
+}
+
+// Step 3: the rest of both ACLs.
+func (v *Visit) checkOuterACLs() error {
+	for i, level := range v.outerLevels() {
+		if v.decided[i] {
+			continue
+		}
+		if err := v.ask(v.ctx, level.ACL); err != nil {
+			return err
+		}
+		v.decided[i] = true
+	}
+	return nil
+}
+
+// Step 5.
+func (v *Visit) checkServiceACLs(service *Service) error {
+	for _, level := range service.Levels {
+		if err := v.ask(v.ctx, level.ACL); err != nil {
+			return hidden{jackfield.AsError(err)}
+		}
+	}
+	return nil
+}
+
+// Steps 9 and 10, with the cause looked at last.
+func (v *Visit) start(s *Session) error {
+	if err := v.askMappers(s); err != nil {
+		return err
+	}
+	if err := s.open(); err != nil {
+		return err
+	}
+	if err := context.Cause(s.ctx); err != nil {
+		return jackfield.Refuse(jackfield.Unavailable, "the session was ended before it began", err)
+	}
+	return v.gateway.Recorder.Opened(&v.record)
+}
+
+func (v *Visit) askMappers(s *Session) error {
+	for _, level := range v.outerLevels() {
+		if err := v.ask(s.ctx, level.Mapper); err != nil {
+			return err
+		}
+	}
+	for _, level := range s.service.Levels {
+		if err := v.ask(s.ctx, level.Mapper); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ask puts the request to a policy and turns a denial into a refusal.
+func (v *Visit) ask(ctx context.Context, p jackfield.Policy) error {
+	if p == nil {
+		return nil
+	}
+	return v.note(p.Decide(ctx, &v.record.Request))
+}
+
+func (v *Visit) note(d jackfield.Decision) error {
+	if d.By != "" {
+		v.record.By = append(v.record.By, d.By)
+	}
+	if d.Allow {
+		return nil
+	}
+	refusal := jackfield.Refuse(jackfield.Denied, "access denied", errors.New(d.Reason))
+	refusal.By = d.By
+	return refusal
+}
+
+func (v *Visit) enter(gate jackfield.Gate) error {
+	if gate == nil {
+		return nil
+	}
+	leave, err := gate.Enter(v.ctx, &v.record.Request)
+	if err != nil {
+		return err
+	}
+	v.leaves = append(v.leaves, leave)
+	return nil
+}
+
+// Leave gives back every place that the visit took. The last thing to be called on a visit.
+func (v *Visit) Leave() {
+	for _, leave := range slices.Backward(v.leaves) {
+		leave()
+	}
+	v.leaves = nil
+}

@@ -1,0 +1,88 @@
+package relay
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"jackfield"
+)
+
+// A peer is one side of a session.
+type peer struct {
+	stream jackfield.Stream
+	name   string          // "client" or "service"
+	broken string          // the End's cause when its connection broke
+	socket syscall.RawConn // the socket that carries the stream; nil if there is none
+	bare   bool            // the stream is that socket and nothing besides
+
+	ended bool // nothing more is read from it; guarded by session.mu
+
+	writing  sync.Mutex            // held until a write and what it leads to in rejected are done
+	rejected atomic.Pointer[error] // what ended the writing; nil while it goes on
+}
+
+func newPeer(stream jackfield.Stream, name, broken string) *peer {
+	p := &peer{stream: stream, name: name, broken: broken}
+	p.socket, p.bare = socketOf(stream)
+	return p
+}
+
+// write writes to the stream and remembers an error.
+func (p *peer) write(chunk []byte) (int, error) {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	n, err := p.stream.Write(chunk)
+	if err != nil {
+		p.rejected.Store(&err)
+	}
+	return n, err
+}
+
+// closeWrite ends the stream's direction and remembers an error.
+func (p *peer) closeWrite() error {
+	err := p.stream.CloseWrite()
+	if err != nil {
+		p.rejected.Store(&err)
+	}
+	return err
+}
+
+// refusal returns why the stream takes no more bytes; nil if it does.
+func (p *peer) refusal() error {
+	if err := p.rejected.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// socketOf finds the socket that carries conn. Wrappers that only embed a socket are not bare: they may hold bytes.
+func socketOf(conn net.Conn) (socket syscall.RawConn, bare bool) {
+	var err error
+	switch c := conn.(type) {
+	case *net.TCPConn:
+		socket, err = c.SyscallConn()
+	case *net.UnixConn:
+		socket, err = c.SyscallConn()
+	case interface{ NetConn() net.Conn }: // such as *tls.Conn
+		socket, _ = socketOf(c.NetConn())
+		return socket, false
+	}
+	if err != nil {
+		return nil, false // closed already, as the first read will tell
+	}
+	return socket, socket != nil
+}
+
+// reset closes conn so that its peer sees a reset, if the connection has such a thing. The socket goes first: closing a
+// TLS stream may wait for room to write its close_notify.
+func reset(conn net.Conn) {
+	switch c := conn.(type) {
+	case interface{ SetLinger(int) error }:
+		_ = c.SetLinger(0)
+	case interface{ NetConn() net.Conn }:
+		reset(c.NetConn())
+	}
+	_ = conn.Close()
+}

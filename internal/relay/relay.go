@@ -1,0 +1,81 @@
+package relay
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"jackfield"
+)
+
+// Counters count the bytes of one session that were read from one side and written to the other. They may be read at any
+// time, while Join runs and after. The zero value is ready.
+type Counters struct {
+	fromClient, fromService atomic.Int64
+}
+
+// Transfer returns the bytes so far.
+func (c *Counters) Transfer() jackfield.Transfer {
+	return jackfield.Transfer{FromClient: c.fromClient.Load(), FromService: c.fromService.Load()}
+}
+
+// Options change how a session may end. The zero value cuts nothing.
+type Options struct {
+	// Idle is how long no byte may move in either direction; 0 means for ever. The cut comes at most a quarter late. On
+	// Linux, bytes count as moving while a slow reader's TCP takes them from the kernel's queue.
+	Idle time.Duration
+}
+
+// Join passes bytes between client and service until both directions have ended, one connection is broken, or ctx is
+// done; it returns why. It uses the caller's goroutine and one more.
+//
+// Join owns both streams: when it returns they are closed, no goroutine is left, and live is final. They come without
+// deadlines; a deadline of ctx is also set on them. A stream that has a method NetConn owns the connection that it
+// returns. A stream is reset by its method SetLinger(0), or that of its NetConn, before Close; without one, by Close.
+func Join(ctx context.Context, client, service jackfield.Stream, live *Counters, o Options) jackfield.End {
+	s := &session{
+		ctx:     ctx,
+		live:    live,
+		client:  newPeer(client, "client", jackfield.EndClientReset),
+		service: newPeer(service, "service", jackfield.EndServiceReset),
+		over:    make(chan struct{}),
+	}
+	if ctx.Err() != nil {
+		s.cancelled()
+		return s.end
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		_ = client.SetDeadline(deadline) // where it cannot be set, the cancellation alone cuts
+		_ = service.SetDeadline(deadline)
+	}
+	defer s.guard(o.Idle)()
+
+	var back sync.WaitGroup
+	back.Go(func() { s.pass(s.service, s.client, &live.fromService) })
+	s.pass(s.client, s.service, &live.fromClient)
+	back.Wait()
+	return s.end
+}
+
+// guard has the session cut when its context is done or nothing moves for the idle time, if that is not 0. The function
+// returned ends the guard; no goroutine of it is left then.
+func (s *session) guard(idle time.Duration) (release func()) {
+	var running sync.WaitGroup
+	running.Add(1)
+	stop := context.AfterFunc(s.ctx, func() {
+		defer running.Done()
+		s.cancelled()
+	})
+	stopIdle := func() {}
+	if idle > 0 {
+		stopIdle = s.cutIdle(idle)
+	}
+	return func() {
+		if stop() {
+			running.Done()
+		}
+		running.Wait()
+		stopIdle()
+	}
+}

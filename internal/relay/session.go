@@ -1,0 +1,211 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"jackfield"
+)
+
+// settleTime is how long the bytes that were passed on may take to arrive before a reset follows them.
+const settleTime = 5 * time.Second
+
+// A session is two peers and what is known of how it ends.
+type session struct {
+	ctx             context.Context
+	live            *Counters
+	client, service *peer
+	over            chan struct{} // closed when the session is over: nothing that happens to the streams matters any more
+
+	mu   sync.Mutex
+	lost *peer         // whose connection broke first
+	end  jackfield.End // the first reason stays
+}
+
+func (s *session) other(p *peer) *peer {
+	if p == s.client {
+		return s.service
+	}
+	return s.client
+}
+
+// pass runs one direction: it copies until that ends, then looks out for a reset until the other direction has ended too.
+func (s *session) pass(from, to *peer, count *atomic.Int64) {
+	s.copy(from, to, count)
+	if s.finished(from) {
+		return
+	}
+	if err := from.awaitReset(); err != nil {
+		s.broke(from, err)
+	}
+}
+
+// copy passes on what from sends until one of the two does not go on.
+func (s *session) copy(from, to *peer, count *atomic.Int64) {
+	in := newReader(from)
+	defer in.release()
+	for {
+		chunk, err := in.next()
+		if len(chunk) > 0 {
+			n, refusal := to.write(chunk)
+			count.Add(int64(n))
+			if refusal != nil {
+				s.refused(to, refusal)
+				return
+			}
+		}
+		in.release()
+		switch {
+		case err == nil:
+		case errors.Is(err, io.EOF):
+			s.endOf(from, to)
+			return
+		default:
+			s.broke(from, err)
+			return
+		}
+	}
+}
+
+// endOf passes the end of from's direction on.
+func (s *session) endOf(from, to *peer) {
+	if err := from.disguisedReset(); err != nil {
+		s.broke(from, err)
+		return
+	}
+	if err := to.closeWrite(); err != nil {
+		s.refused(to, err)
+	}
+}
+
+// refused notes that p takes no more bytes. What it still sends is passed on; if that has ended, p is lost.
+func (s *session) refused(p *peer, err error) {
+	if s.expired(err) {
+		return
+	}
+	s.mu.Lock()
+	ended := p.ended
+	s.mu.Unlock()
+	if ended {
+		s.broke(p, err)
+	}
+}
+
+// finished notes that nothing more is read from p. When both directions have ended in order it closes the streams and
+// reports true.
+func (s *session) finished(p *peer) bool {
+	s.mu.Lock()
+	p.ended = true
+	s.mu.Unlock()
+	if err := p.refusal(); err != nil {
+		s.broke(p, err)
+	}
+
+	s.mu.Lock()
+	done := s.client.ended && s.service.ended && s.lost == nil && s.conclude(jackfield.End{Cause: jackfield.EndFinished})
+	s.mu.Unlock()
+	if done {
+		_ = s.client.stream.Close()
+		_ = s.service.stream.Close()
+	}
+	return done
+}
+
+// broke ends the session because the connection to p broke. The other side is reset, once it has what p sent before.
+func (s *session) broke(p *peer, err error) {
+	if s.expired(err) {
+		return
+	}
+	end := jackfield.End{Cause: p.broken, Details: fmt.Sprintf("%s: %v", p.name, err)}
+	s.mu.Lock()
+	lost, over := s.lost, s.isOver()
+	if lost == nil && !over {
+		s.lost, s.end = p, end
+	}
+	s.mu.Unlock()
+
+	switch {
+	case over, lost == p: // whoever saw it first is at work
+		return
+	case lost == nil:
+		s.settle(s.other(p))
+	}
+	s.cut(end)
+}
+
+// settle waits until everything written to p has arrived there, the session is over, or it takes too long.
+func (s *session) settle(p *peer) {
+	limit := time.NewTimer(settleTime)
+	defer limit.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for p.unsettled() {
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			return
+		case <-s.over:
+			return
+		}
+	}
+}
+
+// expired tells an error that is the context's deadline, which is also set on the streams, from any other. If so, the
+// session is cut.
+func (s *session) expired(err error) bool {
+	deadline, ok := s.ctx.Deadline()
+	if !ok || !errors.Is(err, os.ErrDeadlineExceeded) || time.Now().Before(deadline) {
+		return false
+	}
+	<-s.ctx.Done() // due by now; only then is the cause known
+	s.cancelled()
+	return true
+}
+
+// cancelled cuts the session for the cause of its context.
+func (s *session) cancelled() {
+	cause := context.Cause(s.ctx)
+	if errors.Is(cause, context.DeadlineExceeded) {
+		s.cut(jackfield.End{Cause: jackfield.EndLifetime})
+		return
+	}
+	s.cut(jackfield.End{Cause: cause.Error()})
+}
+
+// cut ends the session at once and resets both sides. Only the first end of a session counts.
+func (s *session) cut(end jackfield.End) {
+	s.mu.Lock()
+	done := s.conclude(end)
+	s.mu.Unlock()
+	if done {
+		reset(s.client.stream)
+		reset(s.service.stream)
+	}
+}
+
+// conclude makes the session over, unless it is already. The caller holds mu.
+func (s *session) conclude(end jackfield.End) bool {
+	if s.isOver() {
+		return false
+	}
+	if s.lost == nil {
+		s.end = end
+	}
+	close(s.over)
+	return true
+}
+
+func (s *session) isOver() bool {
+	select {
+	case <-s.over:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Installs the programs that the interop and end-to-end tests use: install.sh DIRECTORY
+#
+# xinetd and inetutils-inetd conflict as packages and would start as daemons, so they are unpacked below DIRECTORY and not
+# installed; what has no daemon is. With everything in place nothing is done.
+set -eu
+dir=$1
+mkdir -p "$dir"
+dir=$(cd "$dir" && pwd)
+work=$(mktemp -d)
+trap 'rm -r "$work"' EXIT
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+updated=
+update() {
+	[ -n "$updated" ] || as_root apt-get update -qq
+	updated=yes
+}
+
+unpack() { # PACKAGE PROGRAM
+	[ -x "$dir/$1/$2" ] && return
+	update
+	# The sandbox user of a download as root could not write to our directory.
+	(cd "$work" && apt-get download -qq -o APT::Sandbox::User=root "$1" && dpkg-deb -x "$1"_*.deb "$dir/$1")
+	[ -x "$dir/$1/$2" ] || { echo "$1 holds no $2" >&2; exit 1; }
+}
+
+installed() { # PACKAGE
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+install() { # PACKAGE...
+	for package in "$@"; do
+		installed "$package" && continue
+		update
+		as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$package" >/dev/null
+	done
+}
+
+unpack xinetd usr/sbin/xinetd
+unpack inetutils-inetd usr/sbin/inetutils-inetd
+install libwrap0          # both link it
+install mount util-linux  # unshare and mount: inetutils-inetd sees an /etc/services of its own
+install netbase           # which is this one, with a line changed
+install netcat-openbsd
+install gcc libc6-dev     # the race detector is built with cgo
