@@ -27,7 +27,7 @@ type relaySize struct {
 
 var (
 	fullSize  = relaySize{rounds: 10, sample: 500 * time.Millisecond, workers: 16, idle: 1000, tries: 100, checksum: 64 << 20}
-	quickSize = relaySize{rounds: 2, sample: 20 * time.Millisecond, workers: 4, idle: 20, tries: 5, checksum: 4 << 20}
+	quickSize = relaySize{rounds: 2, sample: 50 * time.Millisecond, workers: 4, idle: 20, tries: 5, checksum: 4 << 20}
 )
 
 // The targets are ratios to haproxy, and for idle sessions what one may cost.

@@ -81,8 +81,11 @@ func (r run) print(b *strings.Builder) {
 		fmt.Fprintf(b, "\n## As %s\n\n", r.User)
 		_, _ = r.Result.Table(judged).WriteTo(b) // a Builder takes everything
 	}
+	if len(r.Result.Failures) > 0 {
+		fmt.Fprint(b, "\nSamples that could not be taken:\n\n")
+	}
 	for _, failure := range r.Result.Failures {
-		fmt.Fprintf(b, "\nA sample failed: %s\n", failure)
+		fmt.Fprintf(b, "- %s\n", failure)
 	}
 	if len(r.Gates) > 0 {
 		fmt.Fprintf(b, "\n## Gates, as %s\n\n", r.User)

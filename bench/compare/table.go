@@ -56,30 +56,32 @@ func (r *Result) Table(judged string) Table {
 	return t
 }
 
-// cells are median, ratio, interval, target and verdict. For a target that is a value of its own, the interval is that of
-// the value.
+// cells are median, ratio, interval, target and verdict. Where the target is a value of its own, values are not divided,
+// and the interval is that of the value.
 func (r *Result) cells(row Row, name string, judged bool) []string {
+	reference, target := r.Contestants[0], row.Metric.Target
 	values := row.Values(name)
 	cells := []string{number(stats.Median(values)), "", "", "", ""}
-	reference := r.Contestants[0]
-	if name == reference || len(values) == 0 {
-		return cells
+	if !target.Absolute {
+		if name == reference {
+			return cells
+		}
+		values = row.Ratios(name, reference)
+		cells[1] = number(stats.Median(values))
 	}
-	ratios := row.Ratios(name, reference)
-	interval := stats.MedianInterval(ratios)
-	cells[1] = number(stats.Median(ratios))
-	if judged && row.Metric.Target.Absolute {
-		interval = stats.MedianInterval(values)
-	}
+	interval := stats.MedianInterval(values)
 	cells[2] = span(interval)
 	if judged {
-		cells[3], cells[4] = row.Metric.Target.String(), row.Metric.Target.Verdict(interval)
+		cells[3], cells[4] = target.String(), target.Verdict(interval)
 	}
 	return cells
 }
 
 // span prints an interval, and how little it covers where there were too few samples.
 func span(i stats.Interval) string {
+	if math.IsNaN(i.Low) {
+		return ""
+	}
 	text := fmt.Sprintf("%s to %s", number(i.Low), number(i.High))
 	if !i.Enough() {
 		text += fmt.Sprintf(" (%.0f %% only)", 100*i.Coverage)

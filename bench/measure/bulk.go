@@ -5,6 +5,7 @@ package measure
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -18,7 +19,7 @@ import (
 func Bulk(ctx context.Context, p Path, n int, d time.Duration) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*d+patience)
 	defer cancel()
-	conns, err := open(ctx, p, n, func(c net.Conn) error { return backend.Send(c, 0) })
+	conns, err := open(ctx, p, n, flow)
 	if err != nil {
 		return 0, fmt.Errorf("bulk: %w", err)
 	}
@@ -36,31 +37,41 @@ func Bulk(ctx context.Context, p Path, n int, d time.Duration) (float64, error) 
 	return rate / 1e6, p.Settle(ctx)
 }
 
+// flow asks for bytes without end and waits for the first of them.
+func flow(c net.Conn) error {
+	if err := backend.Send(c, 0); err != nil {
+		return err
+	}
+	_, err := io.ReadFull(c, make([]byte, 1))
+	return err
+}
+
 func drain(c net.Conn, received *atomic.Int64) {
 	buffer := make([]byte, 256<<10)
 	for {
 		n, err := c.Read(buffer)
 		received.Add(int64(n))
 		if err != nil {
-			return // closed by us, or seen as too few bytes
+			return // closed by us; if it broke by itself, the rate shows it
 		}
 	}
 }
 
-// rateOf returns by how much per second the count grows.
+// rateOf returns by how much per second the count grows. On a busy machine a short d may pass without a byte: then it
+// goes on, as long as ctx lets it.
 func rateOf(ctx context.Context, count *atomic.Int64, d time.Duration) (float64, error) {
 	if err := sleep(ctx, d/5); err != nil {
 		return 0, err
 	}
 	before, start := count.Load(), time.Now()
-	if err := sleep(ctx, d); err != nil {
-		return 0, err
+	for {
+		if err := sleep(ctx, d); err != nil {
+			return 0, err
+		}
+		if n := count.Load() - before; n > 0 {
+			return float64(n) / time.Since(start).Seconds(), nil
+		}
 	}
-	n := count.Load() - before
-	if n == 0 {
-		return 0, fmt.Errorf("nothing arrived within %v", d)
-	}
-	return float64(n) / time.Since(start).Seconds(), nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 
 	"jackfield/internal/config"
+	"jackfield/internal/gateway"
 )
 
 func newCheck() *cobra.Command {
@@ -25,6 +27,9 @@ source line. Exits 2 if there are errors; warnings alone leave 0. Nothing is sta
 			}
 			if c == nil {
 				return exitError(exitBad)
+			}
+			if _, err := build(c, &gateway.Gateway{}, slog.New(slog.DiscardHandler)); err != nil {
+				return usageError{err}
 			}
 			if !asJSON {
 				return printSummary(cmd.OutOrStdout(), c)

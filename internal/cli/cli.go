@@ -15,16 +15,21 @@ import (
 
 // The exit statuses of every command.
 const (
-	exitFailure = 1
-	exitBad     = 2 // wrong usage, or a configuration with mistakes
+	exitFailure     = 1
+	exitBad         = 2   // wrong usage, or a configuration with mistakes
+	exitInterrupted = 130 // a client that was told to stop, as shells have it
 )
 
 // Main runs the command that the process's arguments name and returns the process's exit status.
 func Main() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	root := newRoot()
 	err := root.ExecuteContext(ctx)
+	if err != nil && ctx.Err() != nil {
+		return exitInterrupted
+	}
 	return exitStatus(root.ErrOrStderr(), err)
 }
 

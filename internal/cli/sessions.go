@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"path/filepath"
 	"text/tabwriter"
 	"time"
 
@@ -11,8 +12,6 @@ import (
 
 	"jackfield/internal/admin"
 	"jackfield/internal/config"
-
-	"path/filepath"
 )
 
 // adminFlags say which server is meant.

@@ -137,8 +137,8 @@ func (s *section) knowsVariables(expr hcl.Expression) bool {
 	for _, used := range expr.Variables() {
 		if !slices.Contains(names, used.RootName()) {
 			known = false
-			s.fail(used.SourceRange(), "Unknown variable", "A condition knows %s.%s",
-				strings.Join(names, ", "), didYouMean(used.RootName(), names))
+			s.fail(used.SourceRange(), "Unknown variable", "%sa condition knows %s.%s",
+				s.source(used.SourceRange()), strings.Join(names, ", "), didYouMean(used.RootName(), names))
 		}
 	}
 	return known

@@ -16,7 +16,7 @@ import (
 
 // What is read at most.
 const (
-	maxFile     = 4 << 20 // bytes of one configuration file
+	maxFile     = 1 << 20 // bytes of one configuration file
 	maxIncluded = 256     // included files
 )
 
@@ -37,6 +37,7 @@ func (l *loader) openAll(path string) []hcl.Body {
 	for _, included := range l.included(main, path) {
 		src, err := readRegular(included.path, maxFile)
 		if err != nil {
+			l.torn = true
 			l.fail(included.at, "Cannot read an included file", "%s: %v.", included.path, err)
 			continue
 		}

@@ -29,7 +29,7 @@ func (l *loader) link() {
 func (l *loader) nameServed() {
 	for _, from := range l.listeners.order {
 		if name := from.service; name.text != "" && l.services.byName[name.text] == nil {
-			l.missing(name.at, "Unknown service", "There is no service of this name.%s", didYouMean(name.text, l.services.names()))
+			l.missing(name.at, "Unknown service", "%sthere is no service of this name.%s", l.source(name.at), didYouMean(name.text, l.services.names()))
 		}
 	}
 }
@@ -42,13 +42,13 @@ func (l *loader) publishing(references []item) []string {
 		found := l.listeners.byName[name]
 		switch {
 		case found == nil:
-			l.missing(reference.at, "Unknown listener", "There is no listener of this name.%s", didYouMean(name, l.listeners.names()))
+			l.missing(reference.at, "Unknown listener", "%sthere is no listener of this name.%s", l.source(reference.at), didYouMean(name, l.listeners.names()))
 		case found.Protocol == "": // reported already
 		case !found.protocol.names:
 			l.fail(reference.at, "Listener serves one service", "A listener of protocol %q names its service itself, with its argument %q.",
 				found.Protocol, "service")
 		case slices.Contains(names, name):
-			l.fail(reference.at, "Listener named twice", "This listener is in the list already.")
+			l.fail(reference.at, "Listener named twice", "%sthis listener is in the list already.", l.source(reference.at))
 		default:
 			names = append(names, name)
 		}
@@ -59,8 +59,7 @@ func (l *loader) publishing(references []item) []string {
 // checkPublished warns of services that nobody can reach.
 func (l *loader) checkPublished() {
 	for _, s := range l.services.order {
-		wanted := len(s.listeners) > 0 || s.inherits != nil && len(s.inherits.listeners) > 0
-		if !wanted && len(l.serving(s)) == 0 {
+		if !s.listed && len(l.serving(s)) == 0 {
 			l.warn(s.header, "Service published nowhere", `It lists no "listeners", and no listener of protocol "tcp" names it.`)
 		}
 	}

@@ -58,8 +58,8 @@ var listenerBlock = &block{
 			doc: "Address and port to listen on. Without a host: all addresses. Port 0: one that is free.",
 		},
 		{
-			name: "service", kind: text{what: "service name"}, only: tcpOnly,
-			doc: "The service that every connection gets; required there.",
+			name: "service", kind: text{what: "service name"}, required: true, only: tcpOnly,
+			doc: "The service that every connection gets.",
 		},
 		{
 			name: "name_timeout", kind: duration{time.Second, 5 * time.Minute}, fallback: "10s", only: tcpmuxOnly,
@@ -110,7 +110,7 @@ func (s *section) listener() *Listener {
 	}
 	in := place{}
 	if p.name != "" {
-		s.checkOnly(`"` + p.name + `"`)
+		s.checkSelected(`"` + p.name + `"`)
 		if !p.identifies {
 			in.anonymous = p.name
 		}
@@ -132,7 +132,6 @@ func (s *section) listener() *Listener {
 // servedBy returns the service of a listener whose clients name none.
 func (s *section) servedBy() item {
 	if !s.has("service") {
-		s.missing(s.header, "Missing required argument", "The argument %q is required. %s", "service", s.schema.attribute("service").doc)
 		return item{}
 	}
 	name, err := jackfield.ParseName(s.text("service"))

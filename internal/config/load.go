@@ -17,7 +17,7 @@ type loader struct {
 	// secrets is what file and env returned to the expression that is being evaluated.
 	secrets []string
 
-	// torn is set when a file breaks the syntax: then parts of it are not seen, and nothing that seems missing is reported.
+	// torn is set when a file cannot be read or breaks the syntax: nothing that then seems missing is reported.
 	torn bool
 
 	listeners named[listener]
@@ -68,6 +68,20 @@ func (l *loader) report(severity hcl.DiagnosticSeverity, at hcl.Range, summary, 
 	l.problems.add(&hcl.Diagnostic{
 		Severity: severity, Summary: summary, Detail: fmt.Sprintf(format, args...), Subject: &at,
 	})
+}
+
+// source returns what stands at a place, if that is short and on one line, with a colon behind it.
+func (l *loader) source(at hcl.Range) string {
+	const short = 60
+	file := l.problems.files[at.Filename]
+	if file == nil || !at.CanSliceBytes(file.Bytes) || at.Start.Line != at.End.Line {
+		return ""
+	}
+	src := at.SliceBytes(file.Bytes)
+	if len(src) == 0 || len(src) > short {
+		return ""
+	}
+	return string(src) + ": "
 }
 
 // where names a place for log and audit: the file relative to the main file's directory, and the line.

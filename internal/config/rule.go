@@ -67,7 +67,7 @@ func (s *section) rules(p place) ruleSet {
 
 func (s *section) rule(p place) access.Rule {
 	if label := s.label.text; label != "allow" && label != "deny" {
-		s.fail(s.label.at, "Bad rule", "A rule is \"allow\" or \"deny\".%s", didYouMean(label, []string{"allow", "deny"}))
+		s.fail(s.label.at, "Bad rule", "%sa rule is \"allow\" or \"deny\".%s", s.source(s.label.at), didYouMean(label, []string{"allow", "deny"}))
 	}
 	if p.anonymous != "" {
 		for _, name := range []string{"users", "groups"} {

@@ -63,6 +63,7 @@ type service struct {
 	*Service
 	header    hcl.Range
 	listeners []item
+	listed    bool     // it or its station lists listeners, good or bad
 	inherits  *station // whose listeners hold; nil: its own
 	identity  []hcl.Range
 }
@@ -79,13 +80,13 @@ func (s *section) service(of *station) *Service {
 	s.route(out)
 	set := s.rules(place{ofService: true})
 	out.Rules = set.rules
-	declared := &service{Service: out, header: s.header, listeners: s.list("listeners"), identity: set.identity}
+	declared := &service{Service: out, header: s.header, listeners: s.list("listeners"), listed: s.has("listeners"), identity: set.identity}
 	name := s.labelName()
 	if of != nil {
 		out.Station = of.Station
 		name += "." + of.Name
 		if !s.has("listeners") {
-			declared.inherits = of
+			declared.inherits, declared.listed = of, of.listed
 		}
 	}
 	if jackfield.Name(name) == jackfield.Help {
@@ -110,7 +111,7 @@ func (s *section) route(out *Service) {
 	case 0:
 		s.missing(s.header, "Service without a route", `One of "address" and "builtin" must say how the service is reached.`)
 	case 1:
-		s.checkOnly("`" + routes[0] + "`")
+		s.checkSelected("`" + routes[0] + "`")
 	default:
 		s.fail(s.attributes[routes[1]].NameRange, "Service with several routes", "Only one of %s can be set.", strings.Join(quoteAll(routes), ", "))
 	}

@@ -1,6 +1,10 @@
 package config
 
-import "github.com/hashicorp/hcl/v2"
+import (
+	"errors"
+
+	"github.com/hashicorp/hcl/v2"
+)
 
 var stationBlock = &block{
 	name:  "station",
@@ -8,8 +12,8 @@ var stationBlock = &block{
 	doc:   "A set of services that is leased as one unit. Its name is a DNS label. Its rules come before those of the service, and both must allow.",
 	attributes: []attribute{
 		{
-			name: "lease", kind: word{"none"}, required: true,
-			doc: "Leases are not built yet: `\"none\"` is the only possible value, and it must be written.",
+			name: "lease", kind: text{what: "`\"none\"`", check: checkLease}, required: true,
+			doc: "How its use is shared. Leases are not built yet: `\"none\"` is the only possible value, and it must be written.",
 		},
 		{
 			name: "listeners", kind: list{of: "listener names"},
@@ -27,6 +31,7 @@ var stationBlock = &block{
 type station struct {
 	*Station
 	listeners []item
+	listed    bool
 	identity  []hcl.Range
 }
 
@@ -35,11 +40,11 @@ func (s *section) station() (*Station, []*Service) {
 	out := &Station{
 		Name:        s.labelName(),
 		Description: s.text("description"),
-		Lease:       s.word("lease"),
+		Lease:       s.text("lease"),
 		Rules:       set.rules,
 		Where:       s.where(s.header),
 	}
-	declared := &station{Station: out, listeners: s.list("listeners"), identity: set.identity}
+	declared := &station{Station: out, listeners: s.list("listeners"), listed: s.has("listeners"), identity: set.identity}
 	if first, again := s.stations.add(out.Name, s.label.at, declared); again {
 		s.duplicate("station", s.label.at, first)
 	}
@@ -48,4 +53,11 @@ func (s *section) station() (*Station, []*Service) {
 		services = append(services, inner.service(declared))
 	}
 	return out, services
+}
+
+func checkLease(s string) error {
+	if s != "none" {
+		return errors.New(`leases are not built yet: "none" is the only possible value`)
+	}
+	return nil
 }

@@ -33,9 +33,10 @@
 //	                               read
 //	RST, and RST from O            both fail                       Close of both; the first one seen names the End
 //
-// A reset discards what the kernel has not yet delivered. So before O is reset for S's sake, the relay waits up to five
-// seconds until O's TCP has acknowledged everything (Linux; elsewhere the reset follows at once). A cancelled context, a
-// deadline and the idle timeout wait for nothing: both sides are reset at once.
+// A reset discards what the kernel has not yet delivered. So before O is reset for S's sake, the relay waits until O's TCP
+// has acknowledged everything, or nothing for five seconds (Linux; elsewhere the reset follows at once). What O sends
+// meanwhile, and whatever it sends once S takes no more, is read and dropped: O may have to send before it reads. A
+// cancelled context, a deadline and the idle timeout wait for nothing: both sides are reset at once.
 //
 // # What it does not do
 //

@@ -57,7 +57,7 @@ func (p *peer) refusal() error {
 	return nil
 }
 
-// socketOf finds the socket that carries conn. Wrappers that only embed a socket are not bare: they may hold bytes.
+// socketOf finds the socket that carries conn. Below a wrapper it is not bare: the wrapper may hold bytes.
 func socketOf(conn net.Conn) (socket syscall.RawConn, bare bool) {
 	var err error
 	switch c := conn.(type) {
@@ -67,6 +67,9 @@ func socketOf(conn net.Conn) (socket syscall.RawConn, bare bool) {
 		socket, err = c.SyscallConn()
 	case interface{ NetConn() net.Conn }: // such as *tls.Conn
 		socket, _ = socketOf(c.NetConn())
+		return socket, false
+	case syscall.Conn: // such as a wrapper that embeds a socket
+		socket, _ = c.SyscallConn()
 		return socket, false
 	}
 	if err != nil {

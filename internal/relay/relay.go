@@ -55,6 +55,7 @@ func Join(ctx context.Context, client, service jackfield.Stream, live *Counters,
 	back.Go(func() { s.pass(s.service, s.client, &live.fromService) })
 	s.pass(s.client, s.service, &live.fromClient)
 	back.Wait()
+	s.settling.Wait()
 	return s.end
 }
 

@@ -13,8 +13,12 @@ import (
 	"jackfield"
 )
 
-// settleTime is how long the bytes that were passed on may take to arrive before a reset follows them.
-const settleTime = 5 * time.Second
+// Before a reset follows them, bytes that were passed on may arrive. settleTime is how long none of them may move;
+// settleTick, how often that is looked at: the kernel tells nobody.
+const (
+	settleTime = 5 * time.Second
+	settleTick = 5 * time.Millisecond
+)
 
 // A session is two peers and what is known of how it ends.
 type session struct {
@@ -22,6 +26,7 @@ type session struct {
 	live            *Counters
 	client, service *peer
 	over            chan struct{} // closed when the session is over: nothing that happens to the streams matters any more
+	settling        sync.WaitGroup
 
 	mu   sync.Mutex
 	lost *peer         // whose connection broke first
@@ -46,18 +51,18 @@ func (s *session) pass(from, to *peer, count *atomic.Int64) {
 	}
 }
 
-// copy passes on what from sends until one of the two does not go on.
+// copy passes on what from sends until one of the two does not go on. What from sends after to has refused more is
+// dropped: unread bytes would turn the Close of from into a reset that overtakes the last answer to it.
 func (s *session) copy(from, to *peer, count *atomic.Int64) {
 	in := newReader(from)
 	defer in.release()
 	for {
 		chunk, err := in.next()
-		if len(chunk) > 0 {
+		if len(chunk) > 0 && to.refusal() == nil {
 			n, refusal := to.write(chunk)
 			count.Add(int64(n))
 			if refusal != nil {
 				s.refused(to, refusal)
-				return
 			}
 		}
 		in.release()
@@ -77,6 +82,9 @@ func (s *session) copy(from, to *peer, count *atomic.Int64) {
 func (s *session) endOf(from, to *peer) {
 	if err := from.disguisedReset(); err != nil {
 		s.broke(from, err)
+		return
+	}
+	if to.refusal() != nil {
 		return
 	}
 	if err := to.closeWrite(); err != nil {
@@ -117,7 +125,8 @@ func (s *session) finished(p *peer) bool {
 	return done
 }
 
-// broke ends the session because the connection to p broke. The other side is reset, once it has what p sent before.
+// broke ends the session because the connection to p broke. The other side is reset, once it has what p sent before;
+// until then both directions go on, as far as they can.
 func (s *session) broke(p *peer, err error) {
 	if s.expired(err) {
 		return
@@ -130,28 +139,36 @@ func (s *session) broke(p *peer, err error) {
 	}
 	s.mu.Unlock()
 
+	other := s.other(p)
 	switch {
 	case over, lost == p: // whoever saw it first is at work
-		return
-	case lost == nil:
-		s.settle(s.other(p))
+	case lost == nil && other.unsettled():
+		s.settling.Go(func() {
+			s.settle(other)
+			s.cut(end)
+		})
+	default:
+		s.cut(end)
 	}
-	s.cut(end)
 }
 
-// settle waits until everything written to p has arrived there, the session is over, or it takes too long.
+// settle waits until everything written to p has arrived there, the session is over, or nothing moves for too long.
 func (s *session) settle(p *peer) {
 	limit := time.NewTimer(settleTime)
 	defer limit.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
+	tick := time.NewTicker(settleTick)
 	defer tick.Stop()
-	for p.unsettled() {
+	for last := p.queued(); p.unsettled(); {
 		select {
 		case <-tick.C:
 		case <-limit.C:
 			return
 		case <-s.over:
 			return
+		}
+		if now := p.queued(); now != last {
+			last = now
+			limit.Reset(settleTime)
 		}
 	}
 }

@@ -32,7 +32,7 @@ const (
 // start starts every server, for as long as the test runs.
 func start(t *testing.T) []*server {
 	t.Helper()
-	return []*server{startXinetd(t), startInetutils(t)}
+	return []*server{startJackfield(t), startXinetd(t), startInetutils(t)}
 }
 
 func startXinetd(t *testing.T) *server {

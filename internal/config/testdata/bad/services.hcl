@@ -43,3 +43,8 @@ service "e" {
   listeners = ["mux"]
   address   = 80
 }
+
+service "f" {
+  listeners = [for l in ["mux"] : l if l == "none"]
+  address   = [mux]
+}

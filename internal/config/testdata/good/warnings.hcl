@@ -21,8 +21,4 @@ station "s" {
   listeners = ["mux"]
   rule "allow" { users = ["*"] }
   service "inside" { builtin = "echo" }
-  service "hidden" {
-    listeners = [for l in ["mux"] : l if l == "none"]
-    builtin   = "echo"
-  }
 }

@@ -1,0 +1,47 @@
+package config
+
+import (
+	"bytes"
+	"os"
+	"regexp"
+	"testing"
+)
+
+func TestReferenceIsFresh(t *testing.T) {
+	written, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(written, Reference()) {
+		t.Error("docs/configuration.md is not what the schema says; write it with: go generate ./internal/config")
+	}
+}
+
+func TestEveryArgumentIsDocumented(t *testing.T) {
+	for _, b := range documented(rootBlock) {
+		if b.doc == "" {
+			t.Errorf("block %q has no description", b.name)
+		}
+		seen := map[string]bool{}
+		for _, a := range b.attributes {
+			if a.doc == "" || a.kind.describe() == "" {
+				t.Errorf("%s: %s has no description", b.name, a.name)
+			}
+			if seen[a.name] || a.required && a.fallback != "" {
+				t.Errorf("%s: %s stands twice, or is required and has a default", b.name, a.name)
+			}
+			seen[a.name] = true
+		}
+	}
+}
+
+// The example shows everything there is, so what decoding forgets to read shows in TestExampleLoads.
+func TestExampleIsComplete(t *testing.T) {
+	for _, b := range documented(rootBlock) {
+		for _, a := range b.attributes {
+			if !regexp.MustCompile(`(?m)(^|\{)\s*` + a.name + `\s+=`).MatchString(referenceExample) {
+				t.Errorf("the example does not show %s of %q", a.name, b.name)
+			}
+		}
+	}
+}

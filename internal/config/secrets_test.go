@@ -1,0 +1,88 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestFunctionsReturnSecrets(t *testing.T) {
+	t.Setenv("JACKFIELD_TEST_MESSAGE", "from the environment")
+	path := write(t, `
+max_sessions_message = env("JACKFIELD_TEST_MESSAGE")
+max_sessions         = file("count")
+data_dir             = "${file("dir")}/x"
+`)
+	for name, content := range map[string]string{"count": "12\n", "dir": "/srv\r\n"} {
+		if err := os.WriteFile(filepath.Join(filepath.Dir(path), name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := mustLoad(t, path)
+	if c.Limits.Message != "from the environment" || c.Limits.MaxSessions != 12 || c.DataDir != "/srv/x" {
+		t.Errorf("got %+v, data_dir %q", c.Limits, c.DataDir)
+	}
+}
+
+// Wherever a secret may be written, and whatever is wrong there, no report shows it.
+func TestSecretsAreNotReported(t *testing.T) {
+	const secret = "s3cr3t-v4lue"
+	t.Setenv("JACKFIELD_TEST_SECRET", secret)
+	for _, s := range []string{
+		`data_dir = [SECRET]`,
+		`max_sessions = SECRET`,
+		`max_sessions = SECRET + 1`,
+		`max_rate = SECRET`,
+		`max_sessions_message = "${SECRET}\n"`,
+		`max_sessions_message = SECRET.attribute`,
+		`max_sessions_message = SECRET[0]`,
+		`max_sessions_message = {}[SECRET]`,
+		`max_sessions_message = { (SECRET) = 1 }`,
+		`max_sessions_message = { (SECRET) = 1 }.other`,
+		`max_sessions_message = true ? { (SECRET) = 1 } : 5`,
+		`max_sessions_message = [for x in [SECRET] : x.y]`,
+		`max_sessions_message = { for x in [SECRET, SECRET] : x => x }`,
+		`max_sessions_message = env(SECRET)`,
+		`max_sessions_message = file(SECRET)`,
+		`max_sessions_message = nothing(SECRET)`,
+		`max_sessions_message = SECRET ? "a" : "b"`,
+		`include = [SECRET, "${SECRET}[*"]`,
+		`log { level = SECRET }`,
+		`audit { max_size = SECRET }`,
+		`admin { listen = SECRET }`,
+		`rule "allow" { from = [SECRET] }`,
+		`rule "allow" { services = ["${SECRET}?"] }`,
+		`rule "allow" { when = user == SECRET }`,
+		`listener "l" { service = "${SECRET} " }`,
+		`listener "l" { protocol = SECRET }`,
+		`service "s" { listeners = [SECRET] }`,
+		`service "s" { address = SECRET }`,
+		`service "s" { idle_timeout = SECRET }`,
+		`station "s" { lease = SECRET }`,
+		`service "${SECRET}" {}`,
+	} {
+		t.Run(s, func(t *testing.T) {
+			_, problems := Load(write(t, strings.ReplaceAll(s, "SECRET", `env("JACKFIELD_TEST_SECRET")`)))
+			if !problems.HasErrors() {
+				t.Fatal("no error")
+			}
+			var text bytes.Buffer
+			if err := problems.WriteText(&text, true); err != nil {
+				t.Fatal(err)
+			}
+			list, err := json.Marshal(problems.List())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, report := range []string{text.String(), string(list), problems.Err().Error()} {
+				// An included file is reported by its path: that is what the person must know.
+				if strings.Contains(report, secret) && !strings.HasPrefix(s, "include") {
+					t.Error(report)
+				}
+			}
+		})
+	}
+}

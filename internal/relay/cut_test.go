@@ -1,0 +1,188 @@
+//go:build unix
+
+package relay
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"jackfield"
+)
+
+// blockedWriter writes until no more fits in: everything between w and the other end's reader is full.
+func blockedWriter(t testing.TB, w jackfield.Stream) (written int64) {
+	t.Helper()
+	block := make([]byte, 1<<20)
+	for {
+		must(t, w.SetWriteDeadline(time.Now().Add(200*time.Millisecond)))
+		n, err := w.Write(block)
+		written += int64(n)
+		if err != nil {
+			if !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Fatal(err)
+			}
+			must(t, w.SetWriteDeadline(time.Time{}))
+			return written
+		}
+	}
+}
+
+// states are what a session can be doing when it is cut.
+var states = map[string]func(t *testing.T, l *line){
+	"idle": func(t *testing.T, l *line) {
+		pass(t, l.client, l.service, "hello")
+	},
+	"blocked in a write": func(t *testing.T, l *line) {
+		blockedWriter(t, l.client)
+	},
+	"blocked in both writes": func(t *testing.T, l *line) {
+		blockedWriter(t, l.client)
+		blockedWriter(t, l.service)
+	},
+	"after the client's half-close": func(t *testing.T, l *line) {
+		must(t, l.client.CloseWrite())
+		expectEOF(t, l.service)
+	},
+	"after the service's half-close": func(t *testing.T, l *line) {
+		must(t, l.service.CloseWrite())
+		expectEOF(t, l.client)
+	},
+}
+
+// expectCut expects a reset at both ends; at an end that has seen EOF already only a write can tell.
+func expectCut(t *testing.T, l *line) {
+	t.Helper()
+	for _, far := range []jackfield.Stream{l.client, l.service} {
+		if _, err := io.Copy(io.Discard, far); err == nil {
+			expectDead(t, far)
+		} else if !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("read: %v; want a reset", err)
+		}
+	}
+}
+
+func TestCutByCancel(t *testing.T) {
+	for name, reach := range states {
+		t.Run(name, func(t *testing.T) {
+			l := join(t, t.Context(), tcpPair, tcpPair, Options{})
+			reach(t, l)
+			l.cancel(errors.New("disconnected by admin"))
+			if end := l.wait(); end != (jackfield.End{Cause: "disconnected by admin"}) {
+				t.Errorf("end = %+v", end)
+			}
+			expectCut(t, l)
+		})
+	}
+}
+
+func TestCutWhileTheLastBytesSettle(t *testing.T) {
+	cuts := map[string]func(*line){
+		"by cancel":     func(l *line) { l.cancel(errors.New("disconnected by admin")) },
+		"by the client": func(l *line) { reset(l.client) },
+	}
+	for name, cut := range cuts {
+		t.Run(name, func(t *testing.T) {
+			l := join(t, t.Context(), tcpPair, tcpPair, Options{})
+			answer := make([]byte, 1<<20) // more than the client's TCP takes before its user reads
+			_, err := l.service.Write(answer)
+			must(t, err)
+			eventually(t, "the relay has the answer", func() bool {
+				return l.live.Transfer().FromService == int64(len(answer))
+			})
+			reset(l.service)
+			cut(l)
+			l.wait()
+			got, err := io.Copy(io.Discard, l.client)
+			if err == nil || got == int64(len(answer)) {
+				t.Errorf("%d bytes arrived after the cut, then %v", got, err)
+			}
+		})
+	}
+}
+
+func TestCutByDeadline(t *testing.T) {
+	for name, reach := range states {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+			defer cancel()
+			l := join(t, ctx, tcpPair, tcpPair, Options{})
+			reach(t, l)
+			if end := l.wait(); end != (jackfield.End{Cause: jackfield.EndLifetime}) {
+				t.Errorf("end = %+v", end)
+			}
+			expectCut(t, l)
+		})
+	}
+}
+
+func TestDeadlineWithACause(t *testing.T) {
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, errors.New("the lease has ended"))
+	defer cancel()
+	l := join(t, ctx, tcpPair, tcpPair, Options{})
+	l.ends("the lease has ended", 0, 0)
+	expectCut(t, l)
+}
+
+func TestCancelledBeforehand(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	l := join(t, ctx, tcpPair, tcpPair, Options{})
+	l.ends(context.Canceled.Error(), 0, 0)
+	expectCut(t, l)
+}
+
+func TestCutInMemory(t *testing.T) {
+	l := join(t, t.Context(), memoryPair, memoryPair, Options{})
+	pass(t, l.client, l.service, "hello")
+	l.cancel(errors.New("shutdown"))
+	l.ends("shutdown", 5, 0)
+}
+
+func TestIdle(t *testing.T) {
+	l := join(t, t.Context(), tcpPair, tcpPair, Options{Idle: 100 * time.Millisecond})
+	l.ends(jackfield.EndIdle, 0, 0)
+	expectCut(t, l)
+}
+
+func TestIdleCountsFromTheLastByte(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		l := join(t, t.Context(), memoryPair, memoryPair, Options{Idle: time.Minute})
+		for range 5 {
+			time.Sleep(50 * time.Second)
+			pass(t, l.client, l.service, "x")
+			time.Sleep(50 * time.Second)
+			pass(t, l.service, l.client, "x")
+		}
+		end := <-l.end
+		if end.Cause != jackfield.EndIdle {
+			t.Errorf("end = %+v", end)
+		}
+		if lived := time.Since(start); lived < 560*time.Second || lived > 575*time.Second+time.Second {
+			t.Errorf("cut after %v, want 560 s and at most a quarter of a minute more", lived)
+		}
+	})
+}
+
+func TestNotIdleWhileASlowReaderTakesBytes(t *testing.T) {
+	const idle = 300 * time.Millisecond
+	l := join(t, t.Context(), tcpPair, tcpPair, Options{Idle: idle})
+	written := blockedWriter(t, l.service)
+	before := l.live.Transfer()
+	for end := time.Now().Add(4 * idle); time.Now().Before(end); time.Sleep(idle / 20) {
+		n, err := io.CopyN(io.Discard, l.client, 16<<10)
+		if written -= n; err != nil {
+			t.Fatalf("cut while bytes moved: %v", err)
+		}
+	}
+	t.Logf("moved by the relay meanwhile: %+v to %+v", before, l.live.Transfer())
+	if end := l.wait(); end.Cause != jackfield.EndIdle { // now nobody reads
+		t.Errorf("end = %+v", end)
+	}
+}

@@ -1,0 +1,108 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"jackfield/test/live"
+)
+
+var clientCommands = map[string]command{
+	"dial":    dialClient,
+	"send":    send,
+	"receive": receive,
+	"end":     endClient,
+	"ended":   ended,
+}
+
+// A client is a TCP connection that is open while a script goes on.
+type client struct{ *net.TCPConn }
+
+// connect dials. Nothing on the connection may take longer than a test has patience for.
+func connect(address string) (*client, error) {
+	conn, err := net.DialTimeout("tcp", address, live.Patience)
+	if err != nil {
+		return nil, err
+	}
+	return &client{conn.(*net.TCPConn)}, conn.SetDeadline(time.Now().Add(live.Patience))
+}
+
+// read expects exactly these bytes.
+func (c *client) read(want string) error {
+	got := make([]byte, len(want))
+	if n, err := io.ReadFull(c, got); err != nil {
+		return fmt.Errorf("after %q of %q: %w", got[:n], want, err)
+	}
+	if string(got) != want {
+		return fmt.Errorf("%q came, not %q", got, want)
+	}
+	return nil
+}
+
+// readEnd says how the other side ended: "FIN" or "RST".
+func (c *client) readEnd() (string, error) {
+	rest, err := io.ReadAll(io.LimitReader(c, 4096))
+	switch {
+	case len(rest) > 0:
+		return "", fmt.Errorf("%q came before the end", rest)
+	case err == nil:
+		return "FIN", nil
+	case errors.Is(err, syscall.ECONNRESET):
+		return "RST", nil
+	}
+	return "", err
+}
+
+func dialClient(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 2, 2, "dial NAME ADDRESS")
+	c, err := connect(args[1])
+	ts.Check(err)
+	ts.Defer(func() { c.Close() })
+	stateOf(ts).clients[args[0]] = c
+}
+
+func send(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 2, 2, "send NAME TEXT")
+	_, err := io.WriteString(named(ts, args[0]), unescape(ts, args[1]))
+	ts.Check(err)
+}
+
+func receive(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 2, 2, "receive NAME TEXT")
+	ts.Check(named(ts, args[0]).read(unescape(ts, args[1])))
+}
+
+func endClient(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 1, 1, "end NAME")
+	ts.Check(named(ts, args[0]).CloseWrite())
+}
+
+func ended(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 2, 2, "ended NAME FIN|RST")
+	how, err := named(ts, args[0]).readEnd()
+	ts.Check(err)
+	if how != args[1] {
+		ts.Fatalf("%s ended with %s", args[0], how)
+	}
+}
+
+func named(ts *testscript.TestScript, name string) *client {
+	c := stateOf(ts).clients[name]
+	if c == nil {
+		ts.Fatalf("there is no client %q", name)
+	}
+	return c
+}
+
+func unescape(ts *testscript.TestScript, text string) string {
+	unquoted, err := strconv.Unquote(`"` + text + `"`)
+	ts.Check(err)
+	return unquoted
+}
