@@ -48,7 +48,7 @@ func TestQuickRelay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"HAProxy version", "haproxy (A/A)", "download, 32 connections", "half-close, service first", "5/5"} {
+	for _, want := range []string{"HAProxy version", twin, "download, 32 connections", "half-close, service first", "5/5"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in the report:\n%s", want, out)
 		}

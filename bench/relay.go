@@ -43,7 +43,7 @@ func relayCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.IntVar(&o.rounds, "rounds", 10, "how often to sample every program; an interval needs 6 at least")
-	f.BoolVar(&o.quick, "quick", false, "a smoke run of some seconds: two rounds of tiny samples, which say nothing about speed")
+	f.BoolVar(&o.quick, "quick", false, "a smoke run: two rounds of tiny samples, which say nothing about speed")
 	f.StringSliceVar(&o.peers, "peers", []string{"nginx", "socat", "jackfield"}, "whom to compare with haproxy")
 	f.StringSliceVar(&o.only, "only", nil, "only these measures: "+relayKeys())
 	f.StringVar(&o.json, "json", "", "write every sample to this `FILE`")

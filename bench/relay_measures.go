@@ -69,9 +69,10 @@ func (s relaySize) bulk(key string, n int) relayMeasure {
 }
 
 func (s relaySize) connects() relayMeasure {
+	name := fmt.Sprintf("new connections, %d at a time", s.workers)
 	return relayMeasure{
 		Key:     "connect",
-		Metrics: []compare.Metric{{Name: fmt.Sprintf("new connections, %d at a time", s.workers), Unit: "1/s", Target: connectTarget}},
+		Metrics: []compare.Metric{{Name: name, Unit: "1/s", Target: connectTarget}},
 		Sample: func(ctx context.Context, i *peer.Instance) ([]float64, error) {
 			rate, err := measure.Connects(ctx, i, s.workers, s.sample)
 			return []float64{rate}, err

@@ -20,8 +20,11 @@ func plan(rounds int, factors map[string]float64, order *[]string) Plan[string] 
 		p.Contestants = append(p.Contestants, Contestant[string]{Name: name, Subject: name})
 	}
 	p.Measures = []Measure[string]{{
-		Key:     "speed",
-		Metrics: []Metric{{Name: "speed", Unit: "m/s", Target: Target{AtLeast: 0.8}}, {Name: "cost", Unit: "KiB", Target: Target{AtMost: 16, Absolute: true}}},
+		Key: "speed",
+		Metrics: []Metric{
+			{Name: "speed", Unit: "m/s", Target: Target{AtLeast: 0.8}},
+			{Name: "cost", Unit: "KiB", Target: Target{AtMost: 16, Absolute: true}},
+		},
 		Sample: func(_ context.Context, name string) ([]float64, error) {
 			if calls++; calls%3 == 1 {
 				slow++
@@ -79,7 +82,8 @@ func TestASampleThatFailsIsMissingAndNamed(t *testing.T) {
 	if n := len(result.Rows[0].Values("ours")); n != 0 {
 		t.Errorf("%d samples of what failed", n)
 	}
-	if want := []string{"round 1, speed, ours: out of order", "round 2, speed, ours: out of order"}; !slices.Equal(result.Failures, want) {
+	want := []string{"round 1, speed, ours: out of order", "round 2, speed, ours: out of order"}
+	if !slices.Equal(result.Failures, want) {
 		t.Errorf("failures %q, want %q", result.Failures, want)
 	}
 }

@@ -84,7 +84,8 @@ func TestCloseStopsEverything(t *testing.T) {
 func TestStartTellsWhatItCouldNotStart(t *testing.T) {
 	s := NewSupervisor()
 	defer s.Close()
-	if _, err := s.Start(Spec{Path: "/nonexistent/program"}); err == nil || !strings.Contains(err.Error(), "/nonexistent/program") {
+	_, err := s.Start(Spec{Path: "/nonexistent/program"})
+	if err == nil || !strings.Contains(err.Error(), "/nonexistent/program") {
 		t.Errorf("the error is %v", err)
 	}
 }
