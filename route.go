@@ -27,7 +27,8 @@ type SocketTaker interface {
 // Taken is a client's socket in the hands of a route. The caller still closes the socket.
 type Taken interface {
 	// Serve runs the session and returns when it has ended, or soon after ctx was cancelled. It is called at most once.
-	Serve(ctx context.Context) error
+	// Details are for the audit, such as a program's exit status; an error is a connection that broke.
+	Serve(ctx context.Context) (details string, err error)
 
 	// Transfer counts the bytes so far; it may be called at any time, while Serve runs and after.
 	Transfer() Transfer

@@ -24,7 +24,7 @@ var limitAttributes = []attribute{
 	},
 	{
 		name: "max_sessions_message", kind: text{what: "string of printable ASCII, up to 200 bytes", check: checkMessage},
-		doc: "What a client is told that any of these limits of the same block refuses. Unset: a sentence of the server's own.",
+		doc: "What a client is told that any of these limits of the same block refuses. Unset: the message at the top, if there is one, or a sentence of the server's own.",
 	},
 }
 

@@ -12,7 +12,7 @@ import (
 type loader struct {
 	dir       string // of the main file; relative paths start there
 	problems  *Problems
-	functions *hcl.EvalContext // file and env
+	functions *hcl.EvalContext // file and env; nil while files are opened
 
 	// secrets is what file and env returned to the expression that is being evaluated.
 	secrets []string
@@ -32,11 +32,11 @@ type loader struct {
 // problems, which may be warnings only, are never nil.
 func Load(path string) (*Config, *Problems) {
 	l := &loader{dir: filepath.Dir(path), problems: newProblems(path), claimed: map[string]hcl.Range{}}
-	l.functions = l.valueFunctions()
 	bodies := l.openAll(path)
 	if bodies == nil {
 		return nil, l.problems
 	}
+	l.functions = l.valueFunctions() // not before: paths of files are shown, so no secret may be in an include
 	c := l.decode(hcl.MergeBodies(bodies))
 	l.link()
 	l.problems.sort()

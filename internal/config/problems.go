@@ -36,17 +36,17 @@ func (p *Problems) HasErrors() bool { return p.list.HasErrors() }
 
 // Err returns the first error and how many more there are, or nil when there is none.
 func (p *Problems) Err() error {
-	var errors []Problem
+	var found []Problem
 	for _, problem := range p.List() {
 		if problem.Severity == "error" {
-			errors = append(errors, problem)
+			found = append(found, problem)
 		}
 	}
-	if len(errors) == 0 {
+	if len(found) == 0 {
 		return nil
 	}
-	first, more := errors[0], ""
-	if n := len(errors) - 1; n > 0 {
+	first, more := found[0], ""
+	if n := len(found) - 1; n > 0 {
 		more = fmt.Sprintf(" (and %d more)", n)
 	}
 	return fmt.Errorf("%s:%d: %s: %s%s", first.File, first.Line, first.Summary, first.Detail, more)

@@ -18,7 +18,7 @@ var rootBlock = &block{
 		{
 			name: "include", kind: list{of: "paths or patterns such as `\"conf.d/*.hcl\"`"},
 			doc: "Further files, read as if they stood at the end of this one: in the order of the patterns, the files of each sorted by name. " +
-				"A pattern may match nothing; a file that is named without `*`, `?` or `[` must exist. Only the main file includes.",
+				"A pattern may match nothing; a file that is named without `*`, `?` or `[` must exist. Only the main file includes. `file` and `env` have no place here.",
 		},
 	}, limitAttributes),
 	blocks: []*block{logBlock, auditBlock, adminBlock, ruleBlock, listenerBlock, serviceBlock, stationBlock},

@@ -83,7 +83,7 @@ func (s *Session) lifetime() (context.Context, context.CancelFunc) {
 }
 
 func (s *Session) serveTaken(ctx context.Context) jackfield.End {
-	err := s.taken.Serve(ctx)
+	details, err := s.taken.Serve(ctx)
 	cause := context.Cause(ctx)
 	if cause != nil {
 		reset(s.client)
@@ -91,11 +91,11 @@ func (s *Session) serveTaken(ctx context.Context) jackfield.End {
 	s.client.Close()
 	switch {
 	case cause != nil:
-		return jackfield.End{Cause: cause.Error()}
+		return jackfield.End{Cause: cause.Error(), Details: details}
 	case err != nil:
 		return jackfield.End{Cause: jackfield.EndClientReset, Details: err.Error()}
 	}
-	return jackfield.End{Cause: jackfield.EndFinished}
+	return jackfield.End{Cause: jackfield.EndFinished, Details: details}
 }
 
 // Abort ends a session whose client could not be told that it is open.

@@ -23,15 +23,27 @@ var clientCommands = map[string]command{
 }
 
 // A client is a TCP connection that is open while a script goes on.
-type client struct{ *net.TCPConn }
+type client struct {
+	*net.TCPConn
+	reset bool // before we had noticed that we were connected; then there is no connection
+}
 
 // connect dials. Nothing on the connection may take longer than a test has patience for.
 func connect(address string) (*client, error) {
 	conn, err := net.DialTimeout("tcp", address, live.Patience)
+	if errors.Is(err, syscall.ECONNRESET) {
+		return &client{reset: true}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &client{conn.(*net.TCPConn)}, conn.SetDeadline(time.Now().Add(live.Patience))
+	return &client{TCPConn: conn.(*net.TCPConn)}, conn.SetDeadline(time.Now().Add(live.Patience))
+}
+
+func (c *client) close() {
+	if !c.reset {
+		c.Close()
+	}
 }
 
 // read expects exactly these bytes.
@@ -48,6 +60,9 @@ func (c *client) read(want string) error {
 
 // readEnd says how the other side ended: "FIN" or "RST".
 func (c *client) readEnd() (string, error) {
+	if c.reset {
+		return "RST", nil
+	}
 	rest, err := io.ReadAll(io.LimitReader(c, 4096))
 	switch {
 	case len(rest) > 0:
@@ -64,7 +79,7 @@ func dialClient(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, args, 2, 2, "dial NAME ADDRESS")
 	c, err := connect(args[1])
 	ts.Check(err)
-	ts.Defer(func() { c.Close() })
+	ts.Defer(c.close)
 	stateOf(ts).clients[args[0]] = c
 }
 
@@ -86,7 +101,7 @@ func endClient(ts *testscript.TestScript, neg bool, args []string) {
 
 func ended(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, args, 2, 2, "ended NAME FIN|RST")
-	how, err := named(ts, args[0]).readEnd()
+	how, err := stateOf(ts).clients[args[0]].readEnd()
 	ts.Check(err)
 	if how != args[1] {
 		ts.Fatalf("%s ended with %s", args[0], how)
@@ -95,7 +110,7 @@ func ended(ts *testscript.TestScript, neg bool, args []string) {
 
 func named(ts *testscript.TestScript, name string) *client {
 	c := stateOf(ts).clients[name]
-	if c == nil {
+	if c == nil || c.reset {
 		ts.Fatalf("there is no client %q", name)
 	}
 	return c

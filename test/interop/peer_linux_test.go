@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"jackfield/test/live"
 )
 
 // A server speaks TCPMUX and has two services: "plussvc" echoes, "dedsvc" says "+dedicated\r\n" itself and echoes.
@@ -96,7 +98,7 @@ func startInetutils(t *testing.T) *server {
 		unshare = append(unshare, "--user", "--map-root-user")
 	}
 	if out, err := exec.Command(unshare[0], append(unshare[1:], "true")...).CombinedOutput(); err != nil {
-		missing(t, "a private mount namespace", fmt.Sprintf("run the tests as root, or allow user namespaces (%s)", out))
+		live.Missing(t, "a private mount namespace", fmt.Sprintf("run the tests as root, or allow user namespaces (%s)", out))
 	}
 	dir := t.TempDir()
 	port := freePort(t)
@@ -116,7 +118,7 @@ func writeServices(t *testing.T, dir string, port int) string {
 	t.Helper()
 	services, err := os.ReadFile("/etc/services")
 	if err != nil {
-		missing(t, "/etc/services", "apt-get install netbase")
+		live.Missing(t, "/etc/services", "apt-get install netbase")
 	}
 	line := regexp.MustCompile(`(?m)^tcpmux\s+1/tcp`)
 	changed := line.ReplaceAllLiteral(services, fmt.Appendf(nil, "tcpmux %d/tcp", port))
@@ -128,22 +130,13 @@ func peer(t *testing.T, pkg, program string) string {
 	t.Helper()
 	dir := os.Getenv("JACKFIELD_PEERS")
 	if dir == "" {
-		missing(t, pkg, "run make test, or make peers and set JACKFIELD_PEERS to the full path of .cache/peers")
+		live.Missing(t, pkg, "run make test, or make peers and set JACKFIELD_PEERS to the full path of .cache/peers")
 	}
 	path := filepath.Join(dir, pkg, program)
 	if _, err := os.Stat(path); err != nil {
-		missing(t, path, "run make peers")
+		live.Missing(t, path, "run make peers")
 	}
 	return path
-}
-
-// missing skips the test. Where everything must be there, it fails.
-func missing(t *testing.T, what, mend string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("no %s: %s", what, mend)
-	}
-	t.Skipf("no %s: %s", what, mend)
 }
 
 func userName(t *testing.T) string {

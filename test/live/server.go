@@ -19,6 +19,11 @@ func Serve(dir, config string, environment ...string) (*Server, error) {
 	cmd := exec.Command("jackfield", "serve", "--config", config)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), environment...)
+	return ServeCommand(cmd)
+}
+
+// ServeCommand is Serve for a command that becomes the server.
+func ServeCommand(cmd *exec.Cmd) (*Server, error) {
 	p, err := Start(cmd)
 	if err != nil {
 		return nil, err

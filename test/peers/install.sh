@@ -45,5 +45,6 @@ unpack inetutils-inetd usr/sbin/inetutils-inetd
 install libwrap0          # both link it
 install mount util-linux  # unshare and mount: inetutils-inetd sees an /etc/services of its own
 install netbase           # which is this one, with a line changed
-install netcat-openbsd
+install netcat-openbsd curl
+install python3 iproute2  # the documentation's examples, each in a network of its own
 install gcc libc6-dev     # the race detector is built with cgo

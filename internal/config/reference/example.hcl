@@ -84,6 +84,7 @@ station "fpga-1" {
 
   service "console" {
     address = "127.0.0.1:2001"
+    # For listeners that know who the client is: tcpmux and tcp never do, so check warns of these two.
     rule "deny" { users = ["guest"] }
     rule "deny" { groups = ["visitors"] }
     rule "allow" {}

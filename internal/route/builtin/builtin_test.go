@@ -207,7 +207,8 @@ func serveSocket(t *testing.T, r *Route) *socketSession {
 	serving.Go(func() {
 		defer server.Close()
 		defer taken.Release()
-		s.ended <- taken.Serve(ctx)
+		_, err := taken.Serve(ctx)
+		s.ended <- err
 	})
 	t.Cleanup(func() { client.Close(); serving.Wait(); cancel(nil) })
 	return s

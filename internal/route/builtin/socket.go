@@ -26,15 +26,15 @@ type session struct {
 
 // Serve runs the service and returns nil when it has said everything, or what broke the connection, as chargen always
 // ends. When ctx is cancelled before that, it returns ctx's cause, and the close that follows resets the client.
-func (s *session) Serve(ctx context.Context) error {
+func (s *session) Serve(ctx context.Context) (details string, err error) {
 	stop := context.AfterFunc(ctx, func() { s.client.SetDeadline(past) })
 	defer stop()
-	err := s.route.serve(ctx, &s.stream)
+	err = s.route.serve(ctx, &s.stream)
 	if err != nil && ctx.Err() != nil {
 		s.client.SetLinger(0)
-		return context.Cause(ctx)
+		return "", context.Cause(ctx)
 	}
-	return err
+	return "", err
 }
 
 // Transfer counts the bytes so far.
