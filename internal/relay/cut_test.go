@@ -16,19 +16,16 @@ import (
 )
 
 // blockedWriter writes until no more fits in: everything between w and the other end's reader is full.
-func blockedWriter(t testing.TB, w jackfield.Stream) (written int64) {
+func blockedWriter(t testing.TB, w jackfield.Stream) {
 	t.Helper()
 	block := make([]byte, 1<<20)
 	for {
 		must(t, w.SetWriteDeadline(time.Now().Add(200*time.Millisecond)))
-		n, err := w.Write(block)
-		written += int64(n)
-		if err != nil {
-			if !errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Fatal(err)
-			}
+		if _, err := w.Write(block); errors.Is(err, os.ErrDeadlineExceeded) {
 			must(t, w.SetWriteDeadline(time.Time{}))
-			return written
+			return
+		} else if err != nil {
+			t.Fatal(err)
 		}
 	}
 }
@@ -109,7 +106,8 @@ func TestCutWhileTheLastBytesSettle(t *testing.T) {
 func TestCutByDeadline(t *testing.T) {
 	for name, reach := range states {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+			t.Parallel() // they wait for the same three seconds, long enough to reach their states
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 			defer cancel()
 			l := join(t, ctx, tcpPair, tcpPair, Options{})
 			reach(t, l)
@@ -164,7 +162,7 @@ func TestIdleCountsFromTheLastByte(t *testing.T) {
 		if end.Cause != jackfield.EndIdle {
 			t.Errorf("end = %+v", end)
 		}
-		if lived := time.Since(start); lived < 560*time.Second || lived > 575*time.Second+time.Second {
+		if lived := time.Since(start); lived < 560*time.Second || lived > 575*time.Second {
 			t.Errorf("cut after %v, want 560 s and at most a quarter of a minute more", lived)
 		}
 	})
@@ -173,15 +171,12 @@ func TestIdleCountsFromTheLastByte(t *testing.T) {
 func TestNotIdleWhileASlowReaderTakesBytes(t *testing.T) {
 	const idle = 300 * time.Millisecond
 	l := join(t, t.Context(), tcpPair, tcpPair, Options{Idle: idle})
-	written := blockedWriter(t, l.service)
-	before := l.live.Transfer()
+	blockedWriter(t, l.service)
 	for end := time.Now().Add(4 * idle); time.Now().Before(end); time.Sleep(idle / 20) {
-		n, err := io.CopyN(io.Discard, l.client, 16<<10)
-		if written -= n; err != nil {
+		if _, err := io.CopyN(io.Discard, l.client, 16<<10); err != nil {
 			t.Fatalf("cut while bytes moved: %v", err)
 		}
 	}
-	t.Logf("moved by the relay meanwhile: %+v to %+v", before, l.live.Transfer())
 	if end := l.wait(); end.Cause != jackfield.EndIdle { // now nobody reads
 		t.Errorf("end = %+v", end)
 	}

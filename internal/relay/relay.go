@@ -9,8 +9,8 @@ import (
 	"jackfield"
 )
 
-// Counters count the bytes of one session that were read from one side and written to the other. They may be read at any
-// time, while Join runs and after. The zero value is ready.
+// Counters count the bytes of one session that one side sent and the other side's connection took. They may be read at
+// any time, while Join runs and after. The zero value is ready.
 type Counters struct {
 	fromClient, fromService atomic.Int64
 }
@@ -28,11 +28,12 @@ type Options struct {
 }
 
 // Join passes bytes between client and service until both directions have ended, one connection is broken, or ctx is
-// done; it returns why. It uses the caller's goroutine and one more.
+// done; it returns why. It uses the caller's goroutine and one more; a third only while last bytes settle.
 //
 // Join owns both streams: when it returns they are closed, no goroutine is left, and live is final. They come without
 // deadlines; a deadline of ctx is also set on them. A stream that has a method NetConn owns the connection that it
 // returns. A stream is reset by its method SetLinger(0), or that of its NetConn, before Close; without one, by Close.
+// A stream reads io.EOF only for an end in order; any other error means that its connection broke.
 func Join(ctx context.Context, client, service jackfield.Stream, live *Counters, o Options) jackfield.End {
 	s := &session{
 		ctx:     ctx,

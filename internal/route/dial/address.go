@@ -17,14 +17,6 @@ type address struct {
 
 const unixPrefix = "unix:"
 
-// String returns the address as it stands in the configuration.
-func (a address) String() string {
-	if a.network == "unix" {
-		return unixPrefix + a.address
-	}
-	return a.address
-}
-
 func parseAddresses(words []string) ([]address, error) {
 	if len(words) == 0 {
 		return nil, errors.New("there is no address to dial")
@@ -46,7 +38,7 @@ func parseAddress(word string) (address, error) {
 		if !filepath.IsAbs(path) {
 			return address{}, errors.New(`"unix:" needs an absolute path behind it`)
 		}
-		return address{"unix", path}, nil
+		return address{network: "unix", address: path}, nil
 	}
 	host, port, err := net.SplitHostPort(word)
 	if err != nil {
@@ -55,7 +47,7 @@ func parseAddress(word string) (address, error) {
 	if err := checkHost(host); err != nil {
 		return address{}, err
 	}
-	return address{"tcp", word}, checkPort(port)
+	return address{network: "tcp", address: word}, checkPort(port)
 }
 
 // checkHost tells a name from a mistake, as far as that can be told without resolving it.

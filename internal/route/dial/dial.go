@@ -43,6 +43,7 @@ type Options struct {
 
 // A Route dials a service. It is safe for concurrent use.
 type Route struct {
+	name      string
 	addresses []address
 	timeout   time.Duration
 	sendProxy proxyproto.Version
@@ -69,6 +70,7 @@ func New(o Options) (*Route, error) {
 		}
 	}
 	return &Route{
+		name:      "dial " + strings.Join(o.Addresses, ", "),
 		addresses: addresses,
 		timeout:   o.Timeout,
 		sendProxy: o.SendProxy,
@@ -77,13 +79,7 @@ func New(o Options) (*Route, error) {
 }
 
 // String returns "dial" and the addresses in their order.
-func (r *Route) String() string {
-	words := make([]string, len(r.addresses))
-	for i, a := range r.addresses {
-		words[i] = a.String()
-	}
-	return "dial " + strings.Join(words, ", ")
-}
+func (r *Route) String() string { return r.name }
 
 // Open connects to the first address that answers, and returns a *net.TCPConn or a *net.UnixConn without deadlines. Its
 // error is a refusal of kind Unavailable; the details hold what became of every attempt and, if ctx was cancelled, the
@@ -120,11 +116,15 @@ func (r *Route) header(req *jackfield.Request) ([]byte, error) {
 
 // attempt connects to one address within its share of the time that ctx, which has a deadline, leaves for so many.
 func (r *Route) attempt(ctx context.Context, a address, left int, header []byte) (jackfield.Stream, error) {
-	end, _ := ctx.Deadline()
-	deadline := time.Now().Add(time.Until(end) / time.Duration(left))
-	ctx, cancel := context.WithDeadline(ctx, deadline)
-	defer cancel()
-
+	deadline, _ := ctx.Deadline()
+	if left > 1 {
+		deadline = time.Now().Add(time.Until(deadline) / time.Duration(left))
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline)
+		defer cancel()
+	}
+	// Not Dialer.DialTCP: given no local address it binds one (Go 1.26), and the system runs out of ports at a few
+	// thousand connections a second.
 	conn, err := r.dialer.DialContext(ctx, a.network, a.address)
 	if err != nil {
 		return nil, err
