@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"syscall"
 	"testing"
@@ -158,9 +159,9 @@ func TestIdleCountsFromTheLastByte(t *testing.T) {
 			time.Sleep(50 * time.Second)
 			pass(t, l.service, l.client, "x")
 		}
-		end := <-l.end
-		if end.Cause != jackfield.EndIdle {
-			t.Errorf("end = %+v", end)
+		<-l.done
+		if l.end.Cause != jackfield.EndIdle {
+			t.Errorf("end = %+v", l.end)
 		}
 		if lived := time.Since(start); lived < 560*time.Second || lived > 575*time.Second {
 			t.Errorf("cut after %v, want 560 s and at most a quarter of a minute more", lived)
@@ -168,12 +169,19 @@ func TestIdleCountsFromTheLastByte(t *testing.T) {
 	})
 }
 
+// The reader's TCP has little room, so that it announces what becomes free in small steps; the relay's own socket has much,
+// so that the relay itself has nothing to do for longer than the idle time.
 func TestNotIdleWhileASlowReaderTakesBytes(t *testing.T) {
-	const idle = 300 * time.Millisecond
-	l := join(t, t.Context(), tcpPair, tcpPair, Options{Idle: idle})
+	const idle = time.Second
+	narrow := func(t testing.TB) (near, far jackfield.Stream) {
+		near, far = tcpPair(t)
+		must(t, far.(*net.TCPConn).SetReadBuffer(128<<10))
+		return near, far
+	}
+	l := join(t, t.Context(), narrow, tcpPair, Options{Idle: idle})
 	blockedWriter(t, l.service)
-	for end := time.Now().Add(4 * idle); time.Now().Before(end); time.Sleep(idle / 20) {
-		if _, err := io.CopyN(io.Discard, l.client, 16<<10); err != nil {
+	for end := time.Now().Add(3 * idle); time.Now().Before(end); time.Sleep(15 * time.Millisecond) {
+		if _, err := io.CopyN(io.Discard, l.client, 8<<10); err != nil {
 			t.Fatalf("cut while bytes moved: %v", err)
 		}
 	}

@@ -40,6 +40,7 @@
 //
 // # What it does not do
 //
-// It opens nothing, decides nothing and logs nothing. A reset cannot be sent on a Unix socket: there the peer sees EOF, or
-// ECONNRESET if it had sent bytes that were not read.
+// It opens nothing, decides nothing and logs nothing. It does not splice in the kernel: that costs less CPU per byte, but
+// a pipe (two more descriptors) for each direction under way, and copying kept pace with a proxy that splices. A reset
+// cannot be sent on a Unix socket: there the peer sees EOF, or ECONNRESET if it had sent bytes that were not read.
 package relay

@@ -23,7 +23,8 @@ func (c *Counters) Transfer() jackfield.Transfer {
 // Options change how a session may end. The zero value cuts nothing.
 type Options struct {
 	// Idle is how long no byte may move in either direction; 0 means for ever. The cut comes at most a quarter late. On
-	// Linux, bytes count as moving while a slow reader's TCP takes them from the kernel's queue.
+	// Linux, bytes count as moving while a slow reader's TCP takes them from the kernel's queue; as it does so in steps,
+	// the time should be minutes rather than seconds.
 	Idle time.Duration
 }
 

@@ -96,19 +96,26 @@ type line struct {
 	client, service jackfield.Stream // the far ends
 	cancel          context.CancelCauseFunc
 	live            Counters
-	end             chan jackfield.End
+	done            chan struct{} // closed when end is known
+	end             jackfield.End
 }
 
 // join starts a session between two wires.
 func join(t testing.TB, ctx context.Context, client, service wire, o Options) *line {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(ctx)
-	l := &line{t: t, cancel: cancel, end: make(chan jackfield.End, 1)}
+	l := &line{t: t, cancel: cancel, done: make(chan struct{})}
 	nearClient, farClient := client(t)
 	nearService, farService := service(t)
 	l.client, l.service = farClient, farService
-	go func() { l.end <- Join(ctx, nearClient, nearService, &l.live, o) }()
-	t.Cleanup(func() { cancel(errors.New("test is over")) })
+	go func() {
+		defer close(l.done)
+		l.end = Join(ctx, nearClient, nearService, &l.live, o)
+	}()
+	t.Cleanup(func() {
+		cancel(errors.New("test is over"))
+		l.wait()
+	})
 	return l
 }
 
@@ -116,9 +123,8 @@ func join(t testing.TB, ctx context.Context, client, service wire, o Options) *l
 func (l *line) wait() jackfield.End {
 	l.t.Helper()
 	select {
-	case end := <-l.end:
-		l.end <- end
-		return end
+	case <-l.done:
+		return l.end
 	case <-time.After(patience):
 		l.t.Fatal("the session did not end")
 		return jackfield.End{}

@@ -180,7 +180,7 @@ func TestServiceStopsReading(t *testing.T) {
 func TestResetNeverLooksLikeAnEnd(t *testing.T) {
 	for name, service := range map[string]wire{"tcp": tcpPair, "unix": unixPair} {
 		t.Run(name, func(t *testing.T) {
-			for range 200 {
+			for range 60 {
 				var client *noted
 				l := join(t, t.Context(), func(t testing.TB) (near, far jackfield.Stream) {
 					near, far = tcpPair(t)
