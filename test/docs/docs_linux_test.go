@@ -14,15 +14,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rogpeppe/go-internal/testscript"
-
 	"jackfield/internal/cli"
 	"jackfield/test/live"
 )
 
 // TestMain makes "jackfield" a command, which is this binary.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	live.Main(m, map[string]func(){
 		"jackfield": func() { os.Exit(cli.Main()) },
 	})
 }
@@ -103,8 +101,7 @@ func run(t *testing.T, script string) (output string, err error) {
 	defer out.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute) // "go run" may have to compile everything
 	defer cancel()
-	command := append(privateNetwork(), "sh", "-e", "-c", script)
-	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd := exec.CommandContext(ctx, "sh", "-e", "-c", script)
 	cmd.Dir = dir
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -137,20 +134,6 @@ func checkout(t *testing.T) string {
 		}
 	}
 	return dir
-}
-
-// privateNetwork returns the beginning of a command that runs in a network where every port is free, or, where that is not
-// allowed, nothing.
-func privateNetwork() []string {
-	command := []string{"unshare", "--net"}
-	if os.Getuid() != 0 {
-		command = append(command, "--user", "--map-root-user")
-	}
-	command = append(command, "sh", "-c", `ip link set lo up && exec "$@"`, "sh")
-	if exec.Command(command[0], append(command[1:], "true")...).Run() != nil {
-		return nil
-	}
-	return command
 }
 
 // stopGroup ends every process of a group.

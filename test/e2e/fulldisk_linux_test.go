@@ -72,10 +72,6 @@ func TestFullDisk(t *testing.T) {
 // serveOnSmallDisk runs the server in a mount namespace of its own, and returns the path of its disk as seen from here.
 func serveOnSmallDisk(t *testing.T) (*live.Server, string) {
 	t.Helper()
-	unshare := []string{"unshare", "--mount"}
-	if os.Getuid() != 0 {
-		unshare = append(unshare, "--user", "--map-root-user")
-	}
 	dir := t.TempDir()
 	for _, name := range []string{"disk", "data"} {
 		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
@@ -85,6 +81,7 @@ func serveOnSmallDisk(t *testing.T) (*live.Server, string) {
 	if err := os.WriteFile(filepath.Join(dir, "jackfield.hcl"), []byte(fullDiskConfig), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	unshare := live.Unshare("--mount")
 	const mount = "mount -t tmpfs -o size=64k none disk"
 	try := exec.Command(unshare[0], append(unshare[1:], "sh", "-c", mount)...)
 	try.Dir = dir

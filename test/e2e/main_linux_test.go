@@ -8,11 +8,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"jackfield/internal/cli"
+	"jackfield/test/live"
 )
 
 // TestMain makes "jackfield" a command, which is this binary.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	live.Main(m, map[string]func(){
 		"jackfield": func() { os.Exit(cli.Main()) },
 	})
 }
@@ -39,6 +40,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("GORACE", live.RaceOptions)
 			env.Values[stateKey{}] = &state{clients: map[string]*client{}}
 			return nil
 		},

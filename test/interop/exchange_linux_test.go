@@ -31,7 +31,7 @@ type end string
 const (
 	endFIN  end = "FIN"
 	endRST  end = "RST"
-	endOpen end = "open" // no reply within quiet, and not closed either
+	endOpen end = "*open*" // no reply within quiet, and not closed either
 )
 
 const (

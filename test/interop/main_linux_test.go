@@ -4,14 +4,13 @@ import (
 	"os"
 	"testing"
 
-	"github.com/rogpeppe/go-internal/testscript"
-
 	"jackfield/internal/cli"
+	"jackfield/test/live"
 )
 
 // TestMain makes "jackfield" a command, which is this binary.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	live.Main(m, map[string]func(){
 		"jackfield": func() { os.Exit(cli.Main()) },
 	})
 }

@@ -93,12 +93,9 @@ service dedsvc
 func startInetutils(t *testing.T) *server {
 	t.Helper()
 	program := peer(t, "inetutils-inetd", "usr/sbin/inetutils-inetd")
-	unshare := []string{"unshare", "--mount"}
-	if os.Getuid() != 0 {
-		unshare = append(unshare, "--user", "--map-root-user")
-	}
+	unshare := live.Unshare("--mount")
 	if out, err := exec.Command(unshare[0], append(unshare[1:], "true")...).CombinedOutput(); err != nil {
-		live.Missing(t, "a private mount namespace", fmt.Sprintf("run the tests as root, or allow user namespaces (%s)", out))
+		live.Missing(t, "private mount namespace", fmt.Sprintf("run the tests as root, or allow user namespaces (%s)", out))
 	}
 	dir := t.TempDir()
 	port := freePort(t)
