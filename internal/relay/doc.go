@@ -29,8 +29,9 @@
 //	answer, close with unread      write: ECONNRESET; read: the    the answer, then RST, never EOF: the
 //	bytes (RST without FIN)        answer, then ECONNRESET or, if  answer may be cut short
 //	                               write took the error, EOF
-//	RST while O does not read      unseen behind what O did not    the bytes as O reads them, then RST
-//	                               read
+//	RST while O does not read      unseen by a read behind what O  the bytes as O reads them, then RST;
+//	                               did not take; a look every two  RST at once when O took nothing for
+//	                               seconds sees POLLERR            five seconds
 //	RST, and RST from O            both fail                       Close of both; the first one seen names the End
 //
 // A reset discards what the kernel has not yet delivered. So before O is reset for S's sake, the relay waits until O's TCP

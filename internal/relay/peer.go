@@ -1,10 +1,13 @@
 package relay
 
 import (
+	"errors"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"jackfield"
 )
@@ -19,6 +22,7 @@ type peer struct {
 
 	ended bool // nothing more is read from it; guarded by session.mu
 
+	armed    time.Time             // the write deadline; of the one goroutine that writes
 	writing  sync.Mutex            // held until a write and what it leads to in rejected are done
 	rejected atomic.Pointer[error] // what ended the writing; nil while it goes on
 }
@@ -29,12 +33,12 @@ func newPeer(stream jackfield.Stream, name, broken string) *peer {
 	return p
 }
 
-// write writes to the stream and remembers an error.
+// write writes to the stream and remembers an error, unless only a deadline has passed.
 func (p *peer) write(chunk []byte) (int, error) {
 	p.writing.Lock()
 	defer p.writing.Unlock()
 	n, err := p.stream.Write(chunk)
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		p.rejected.Store(&err)
 	}
 	return n, err

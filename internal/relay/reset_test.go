@@ -89,6 +89,22 @@ func TestResetIsPassedOn(t *testing.T) {
 	}
 }
 
+// A session whose one side is gone and whose other side takes nothing ends all the same.
+func TestResetWhileTheOtherNeverReads(t *testing.T) {
+	for _, r := range roles {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel() // each takes as long as a reset may go unseen, and as long as bytes may take to settle
+			l := join(t, t.Context(), tcpPair, tcpPair, Options{})
+			self, _ := r.of(l)
+			blockedWriter(t, self)
+			reset(self)
+			if end := l.wait(); end.Cause != r.broken || end.Details == "" {
+				t.Errorf("end = %+v, want %q with details", end, r.broken)
+			}
+		})
+	}
+}
+
 func TestBothReset(t *testing.T) {
 	l := join(t, t.Context(), tcpPair, tcpPair, Options{})
 	pass(t, l.client, l.service, "hello")

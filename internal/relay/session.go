@@ -59,7 +59,7 @@ func (s *session) copy(from, to *peer, count *atomic.Int64) {
 	for {
 		chunk, err := in.next()
 		if len(chunk) > 0 && to.refusal() == nil {
-			n, refusal := to.write(chunk)
+			n, refusal := s.write(from, to, chunk)
 			count.Add(int64(n))
 			if refusal != nil {
 				s.refused(to, refusal)
@@ -76,6 +76,44 @@ func (s *session) copy(from, to *peer, count *atomic.Int64) {
 			return
 		}
 	}
+}
+
+// Write deadlines are armed that far ahead, and anew when half of that has passed: a clock is read for each chunk, a timer
+// set twice a second at most.
+const lookTime = 2 * time.Second
+
+var errGone = errors.New("connection broke while the other side took no bytes")
+
+// write writes a chunk to a peer, however long that takes. Meanwhile it looks whether the one who sent it is still there: a
+// reset behind bytes that nobody takes would be seen by no read. (The deadline of a TLS stream cannot be used for that: one
+// that has passed breaks the stream.)
+func (s *session) write(from, to *peer, chunk []byte) (written int, err error) {
+	for to.bare {
+		s.arm(to)
+		n, err := to.write(chunk[written:])
+		written += n
+		if !errors.Is(err, os.ErrDeadlineExceeded) || s.expired(err) {
+			return written, err
+		}
+		if from.hasError() {
+			s.broke(from, errGone)
+		}
+	}
+	return to.write(chunk)
+}
+
+// arm sets the write deadline, not beyond the context's.
+func (s *session) arm(to *peer) {
+	now := time.Now()
+	if to.armed.Sub(now) > lookTime/2 {
+		return
+	}
+	to.armed = now.Add(lookTime)
+	deadline := to.armed
+	if end, ok := s.ctx.Deadline(); ok && end.Before(deadline) {
+		deadline = end
+	}
+	_ = to.stream.SetWriteDeadline(deadline) // fails on a closed socket, as the write will tell
 }
 
 // endOf passes the end of from's direction on.

@@ -11,3 +11,6 @@ func (*reader) nextFromSocket() ([]byte, error) { return nil, io.EOF }
 
 // awaitReset cannot watch a socket here: a reset after the end of a direction is seen by the next write.
 func (*peer) awaitReset() error { return nil }
+
+// hasError cannot look at a socket here.
+func (*peer) hasError() bool { return false }

@@ -62,6 +62,15 @@ func (p *peer) awaitReset() error {
 	return err
 }
 
+// hasError reports whether the peer's connection broke, without taking the error from the next read.
+func (p *peer) hasError() (yes bool) {
+	if p.socket == nil {
+		return false
+	}
+	_ = p.socket.Control(func(fd uintptr) { yes = events(int(fd))&unix.POLLERR != 0 })
+	return yes
+}
+
 // socketError returns the error that is pending on a socket, nil if there is none.
 func socketError(fd int) error {
 	if events(fd)&(unix.POLLERR|unix.POLLHUP) == 0 {
