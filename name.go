@@ -63,10 +63,11 @@ func isLabelByte(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-'
 }
 
-// clip keeps a hostile name from filling an error message.
+// clip keeps a hostile name from filling an error message, and with it the log and the audit.
 func clip(s string) string {
-	if len(s) <= MaxName {
+	const enough = maxLabel
+	if len(s) <= enough {
 		return s
 	}
-	return s[:MaxName] + "…"
+	return s[:enough] + "…"
 }

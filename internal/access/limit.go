@@ -32,12 +32,12 @@ const defaultMessage = "too many sessions, try again later"
 // again. When there is no room, the source that has been idle longest is forgotten early, and with it the part of the rate
 // it had used; when every source has a session open, new sources are refused.
 //
-// A nil *Limit lets everybody in.
+// A Limit outlives configurations: Configure changes what it allows, and the sessions inside stay counted.
 type Limit struct {
-	name   string
-	limits Limits
+	name string
 
 	mu       sync.Mutex // guards what follows, leave functions included
+	limits   Limits
 	sessions int
 	bucket   *rate.Limiter
 	sources  *sources // nil: nothing is counted per source
@@ -45,29 +45,38 @@ type Limit struct {
 
 var _ jackfield.Gate = (*Limit)(nil)
 
-// NewLimit makes a gate, or nil when l limits nothing. The name says where the limits stand, such as "global" or
-// "service.console.fpga-1"; refusals are signed "limit.", the name and the limit, as in "limit.global.max_sessions".
+// NewLimit makes a gate. The name says where the limits stand, such as "global" or "service.console.fpga-1"; refusals are
+// signed "limit.", the name and the limit, as in "limit.global.max_sessions".
 func NewLimit(name string, l Limits) *Limit {
-	message := l.Message
-	l.Message = ""
-	if l == (Limits{}) {
-		return nil
-	}
-	if l.Message = message; message == "" {
-		l.Message = defaultMessage
-	}
-	limit := &Limit{name: "limit." + name, limits: l, bucket: l.Rate.bucket()}
-	if l.MaxSessionsPerSource > 0 || l.RatePerSource != (Rate{}) {
-		limit.sources = newSources(l.RatePerSource)
-	}
+	limit := &Limit{name: "limit." + name}
+	limit.Configure(l)
 	return limit
+}
+
+// Configure changes what is allowed from now on. Sessions that are inside stay, be they more than that. A rate that has
+// changed starts anew; so does counting by source where nothing was limited per source before.
+func (l *Limit) Configure(next Limits) {
+	if next.Message == "" {
+		next.Message = defaultMessage
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if next.Rate != l.limits.Rate {
+		l.bucket = next.Rate.bucket()
+	}
+	switch {
+	case next.MaxSessionsPerSource == 0 && next.RatePerSource == Rate{}:
+		l.sources = nil
+	case l.sources == nil:
+		l.sources = newSources(next.RatePerSource)
+	case next.RatePerSource != l.limits.RatePerSource:
+		l.sources.setRate(next.RatePerSource)
+	}
+	l.limits = next
 }
 
 // Enter takes a place, or refuses with kind Limited. Calling leave again does nothing.
 func (l *Limit) Enter(_ context.Context, r *jackfield.Request) (leave func(), err error) {
-	if l == nil {
-		return func() {}, nil
-	}
 	now := time.Now()
 	key := sourceKey(r.Source.Addr())
 
@@ -81,7 +90,7 @@ func (l *Limit) Enter(_ context.Context, r *jackfield.Request) (leave func(), er
 	if l.sources != nil {
 		l.sources.enter(key, now)
 	}
-	return l.leaver(key), nil
+	return l.leaver(l.sources, key), nil
 }
 
 // check says which limit, if any, keeps the source out. It takes nothing.
@@ -119,7 +128,8 @@ func (l *Limit) refuse(limit string, details error) error {
 	return refusal
 }
 
-func (l *Limit) leaver(key source) func() {
+// leaver gives back a place, with those sources among which the session was counted.
+func (l *Limit) leaver(counted *sources, key source) func() {
 	left := false
 	return func() {
 		l.mu.Lock()
@@ -129,8 +139,8 @@ func (l *Limit) leaver(key source) func() {
 		}
 		left = true
 		l.sessions--
-		if l.sources != nil {
-			l.sources.leave(key, time.Now())
+		if counted != nil {
+			counted.leave(key, time.Now())
 		}
 	}
 }

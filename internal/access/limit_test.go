@@ -45,14 +45,43 @@ func expect(t *testing.T, l *Limit, address string, want ...string) {
 
 func TestNothingConfigured(t *testing.T) {
 	l := NewLimit("global", Limits{Message: "unused"})
-	if l != nil {
-		t.Fatalf("a limit that limits nothing: %+v", l)
+	for range 1000 {
+		if _, by := enter(t, l, "::1"); by != "" {
+			t.Fatalf("refused by %s", by)
+		}
 	}
-	leave, by := enter(t, l, "::1")
+}
+
+// Who came in under an earlier configuration counts, and leaves as he came.
+func TestConfigure(t *testing.T) {
+	var table LimitTable
+	l := table.Get("global")
+	if table.Get("global") != l || table.Get("other") == l {
+		t.Fatal("the table does not tell limits apart by name")
+	}
+	first, _ := enter(t, l, "10.0.0.1")
+	second, _ := enter(t, l, "10.0.0.1")
+	l.Configure(Limits{MaxSessions: 2})
+	expect(t, l, "10.0.0.1", "limit.global.max_sessions")
+	first()
+	third, by := enter(t, l, "10.0.0.1")
 	if by != "" {
 		t.Fatalf("refused by %s", by)
 	}
-	leave()
+	l.Configure(Limits{MaxSessionsPerSource: 1}) // counts from here on
+	fourth, by := enter(t, l, "10.0.0.1")
+	if by != "" {
+		t.Fatalf("refused by %s", by)
+	}
+	expect(t, l, "10.0.0.1", "limit.global.max_sessions_per_source")
+	l.Configure(Limits{MaxSessionsPerSource: 1, RatePerSource: Rate{Count: 5, Period: time.Second}})
+	expect(t, l, "10.0.0.1", "limit.global.max_sessions_per_source")
+	l.Configure(Limits{})
+	for _, leave := range []func(){second, third, fourth} {
+		leave()
+	}
+	l.Configure(Limits{MaxSessions: 1})
+	expect(t, l, "10.0.0.1", "", "limit.global.max_sessions")
 }
 
 func TestMaxSessions(t *testing.T) {

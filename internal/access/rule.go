@@ -42,7 +42,7 @@ type rule struct {
 func compile(r Rule, by string) rule {
 	from := make([]netip.Prefix, len(r.From))
 	for i, network := range r.From {
-		from[i] = canonicalPrefix(network)
+		from[i] = Canonical(network)
 	}
 	services := make([]string, len(r.Services))
 	for i, pattern := range r.Services {
@@ -104,7 +104,9 @@ func (r *rule) matchesService(name jackfield.Name) bool {
 
 func canonicalAddress(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 
-func canonicalPrefix(p netip.Prefix) netip.Prefix {
+// Canonical returns a network as it is compared with clients' addresses: IPv4-mapped ones are IPv4, and the bits beyond
+// its length are 0.
+func Canonical(p netip.Prefix) netip.Prefix {
 	const mappedBits = 96 // of ::ffff:0:0/96, RFC 4291 section 2.5.5.2
 	if p.Addr().Is4In6() && p.Bits() >= mappedBits {
 		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-mappedBits)

@@ -46,6 +46,14 @@ func newSources(r Rate) *sources {
 	return &sources{rate: r, max: MaxSources, known: map[source]*usage{}, idle: list.New()}
 }
 
+// setRate changes the rate per source. Every source begins with a full bucket.
+func (s *sources) setRate(r Rate) {
+	s.rate = r
+	for _, u := range s.known {
+		u.bucket = r.bucket()
+	}
+}
+
 // state returns what a source uses; of one that is not known, nothing.
 func (s *sources) state(key source) (sessions int, bucket *rate.Limiter) {
 	u := s.known[key]

@@ -9,11 +9,12 @@
 //	GET    /v1/status          Status
 //	GET    /v1/sessions        {"sessions": [Session, …]}, the oldest first
 //	DELETE /v1/sessions/{id}   {"id": …}: the session was told to end; or 404
+//	POST   /v1/reload          Reloaded; or 400 with every problem of the new configuration, and the old one is at work
 //
 // A refusal is {"kind", "message", "id"}: a [jackfield.Kind], a sentence, and the id that the log has for it.
 // [Client] is the other end.
 //
-// It knows nothing of the gateway; whoever wires a server adapts the live sessions to [Sessions].
+// It knows nothing of the gateway; whoever wires a server adapts it to [Control].
 package admin
 
 import (
@@ -24,14 +25,25 @@ import (
 // SocketName is the name of the socket in data_dir.
 const SocketName = "admin.sock"
 
-// Sessions are the live sessions of a server.
-type Sessions interface {
+// Control is what the socket can do with a server.
+type Control interface {
 	// List returns the sessions that are open now, in any order.
 	List() []Session
 
 	// Disconnect ends a session, with why as the cause in its audit record. It does not wait for the end. It returns
 	// false if there is no such session.
 	Disconnect(id, why string) bool
+
+	// Reload reads the configuration again and puts it to work. After an error, which says all that is wrong, nothing
+	// has changed.
+	Reload() (Reloaded, error)
+}
+
+// Reloaded says what a reload has done.
+type Reloaded struct {
+	Generation int    `json:"generation"` // counts the configurations since the start, which is 1
+	Cut        int    `json:"cut"`        // sessions that were cut because the new rules forbid them
+	Warnings   string `json:"warnings"`   // about the new configuration, for people
 }
 
 // A Session is one stream between a client and a service.

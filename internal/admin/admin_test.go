@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"jackfield"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -21,12 +23,23 @@ type table struct {
 	mu       sync.Mutex
 	sessions []Session
 	cut      map[string]string // id -> why
+	reloads  int
 }
 
 func (l *table) List() []Session {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.sessions)
+}
+
+// Reload accepts a configuration once.
+func (l *table) Reload() (Reloaded, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.reloads++; l.reloads > 1 {
+		return Reloaded{}, jackfield.Refuse(jackfield.Invalid, "jackfield.hcl:3: bad\n  and worse", nil)
+	}
+	return Reloaded{Generation: 2, Cut: 1, Warnings: "careful"}, nil
 }
 
 func (l *table) Disconnect(id, why string) bool {
@@ -89,8 +102,8 @@ func serve(t *testing.T, server *Server, err error) (stop func()) {
 	return stop
 }
 
-func serveSocket(t *testing.T, path string, sessions Sessions) (stop func()) {
+func serveSocket(t *testing.T, path string, control Control) (stop func()) {
 	t.Helper()
-	server, err := ListenSocket(path, sessions, Status{Version: "1.2.3", PID: 7, Started: started}, quiet)
+	server, err := ListenSocket(path, control, Status{Version: "1.2.3", PID: 7, Started: started}, quiet)
 	return serve(t, server, err)
 }

@@ -17,9 +17,9 @@ const disconnected = "disconnected by admin"
 
 // An api is what the socket offers.
 type api struct {
-	sessions Sessions
-	status   Status
-	log      *slog.Logger
+	control Control
+	status  Status
+	log     *slog.Logger
 }
 
 // An endpoint returns what to answer as JSON, or an error; one that is no refusal reads as internal to the client.
@@ -30,6 +30,7 @@ func (a *api) endpoints() map[string]endpoint {
 		"GET /v1/status":           a.getStatus,
 		"GET /v1/sessions":         a.listSessions,
 		"DELETE /v1/sessions/{id}": a.disconnect,
+		"POST /v1/reload":          a.reload,
 		"/":                        a.unknown,
 	}
 }
@@ -68,7 +69,7 @@ type disconnection struct {
 func (a *api) getStatus(*http.Request) (any, error) { return a.status, nil }
 
 func (a *api) listSessions(*http.Request) (any, error) {
-	list := append([]Session{}, a.sessions.List()...)
+	list := append([]Session{}, a.control.List()...)
 	slices.SortFunc(list, func(x, y Session) int {
 		if c := x.Started.Compare(y.Started); c != 0 {
 			return c
@@ -80,12 +81,14 @@ func (a *api) listSessions(*http.Request) (any, error) {
 
 func (a *api) disconnect(r *http.Request) (any, error) {
 	id := r.PathValue("id")
-	if !a.sessions.Disconnect(id, disconnected) {
+	if !a.control.Disconnect(id, disconnected) {
 		return nil, jackfield.Refuse(jackfield.NotFound, fmt.Sprintf("there is no session %q", id), nil)
 	}
 	a.log.Info("session disconnected by admin", "id", id)
 	return disconnection{id}, nil
 }
+
+func (a *api) reload(*http.Request) (any, error) { return a.control.Reload() }
 
 func (a *api) unknown(r *http.Request) (any, error) {
 	return nil, jackfield.Refuse(jackfield.NotFound, fmt.Sprintf("this server has no %s %s", r.Method, r.URL.Path), nil)

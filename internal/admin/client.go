@@ -58,6 +58,13 @@ func (c *Client) Disconnect(ctx context.Context, id string) error {
 	return c.do(ctx, http.MethodDelete, "/v1/sessions/"+url.PathEscape(id), &disconnection{})
 }
 
+// Reload has the server read its configuration again. A refusal's message says all that is wrong with it.
+func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
+	var reloaded Reloaded
+	err := c.do(ctx, http.MethodPost, "/v1/reload", &reloaded)
+	return reloaded, err
+}
+
 func (c *Client) do(ctx context.Context, method, path string, result any) error {
 	if err := checkSocketPath(c.path); err != nil {
 		return err

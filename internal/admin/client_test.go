@@ -122,3 +122,18 @@ func answering(t *testing.T, path, answer string) {
 		<-done
 	})
 }
+
+func TestReload(t *testing.T) {
+	path := shortPath(t)
+	serveSocket(t, path, newTable())
+	client := Dial(path)
+	got, err := client.Reload(t.Context())
+	if want := (Reloaded{Generation: 2, Cut: 1, Warnings: "careful"}); err != nil || got != want {
+		t.Errorf("got %+v, %v; want %+v", got, err, want)
+	}
+	_, err = client.Reload(t.Context())
+	refusal := jackfield.AsError(err)
+	if refusal.Kind != jackfield.Invalid || refusal.Message != "jackfield.hcl:3: bad\n  and worse" {
+		t.Errorf("got %#v", err)
+	}
+}

@@ -6,7 +6,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+
+	"golang.org/x/net/netutil"
 )
+
+// maxConnections is how many connections to the port are served at once; more wait. Each ends after one answer, so no user of
+// this machine can hold the server's descriptors.
+const maxConnections = 32
 
 // ListenPort listens on a loopback address for whoever collects metrics and watches health. ready says whether the
 // server accepts clients now.
@@ -19,7 +25,7 @@ func ListenPort(address string, metrics http.Handler, ready func() bool, log *sl
 	if err != nil {
 		return nil, fmt.Errorf("admin port: %w", err)
 	}
-	return newServer(listener, portHandler(metrics, ready), log), nil
+	return newServer(netutil.LimitListener(listener, maxConnections), portHandler(metrics, ready), log), nil
 }
 
 // ResolveLoopback returns the address to listen on, or an error if others than this machine could reach it.

@@ -13,21 +13,23 @@ import (
 type Server struct {
 	http     *http.Server
 	listener net.Listener
+	unlock   func() // lets another server have the socket's place; nil for a port
 }
 
 func newServer(listener net.Listener, handler http.Handler, log *slog.Logger) *Server {
-	return &Server{
+	server := &Server{
 		listener: listener,
 		http: &http.Server{
 			Handler:           handler,
 			ReadHeaderTimeout: 5 * time.Second,
 			ReadTimeout:       10 * time.Second,
 			WriteTimeout:      time.Minute,
-			IdleTimeout:       time.Minute,
 			MaxHeaderBytes:    16 << 10,
 			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		},
 	}
+	server.http.SetKeepAlivesEnabled(false)
+	return server
 }
 
 // Addr is the address that the server listens on.
@@ -48,5 +50,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.http.Close()
 	}
 	s.listener.Close() // http.Server knows the listener only once Serve has run; else it is closed already
+	if s.unlock != nil {
+		s.unlock()
+	}
 	return err
 }

@@ -19,8 +19,8 @@ const maxSocketPath = len(syscall.RawSockaddrUnix{}.Path) - 1
 
 // ListenSocket listens on the Unix socket path, which only this process's user and root may use. A socket that a server
 // left behind is replaced; it is an error if a server answers on it.
-func ListenSocket(path string, sessions Sessions, status Status, log *slog.Logger) (*Server, error) {
-	return listenSocket(path, &api{sessions: sessions, status: status, log: log}, checkPeer)
+func ListenSocket(path string, control Control, status Status, log *slog.Logger) (*Server, error) {
+	return listenSocket(path, &api{control: control, status: status, log: log}, checkPeer)
 }
 
 // A peerCheck says what keeps the other side of a connection from administering; nil: nothing.
@@ -30,19 +30,21 @@ func listenSocket(path string, a *api, check peerCheck) (*Server, error) {
 	if err := checkSocketPath(path); err != nil {
 		return nil, err
 	}
-	unlock, err := lockDirectory(filepath.Dir(path))
+	unlock, err := lock(path + ".lock")
 	if err != nil {
 		return nil, fmt.Errorf("admin socket: %w", err)
 	}
-	defer unlock()
 	if err := removeStale(path); err != nil {
+		unlock()
 		return nil, err
 	}
 	listener, err := listenPrivate(path)
 	if err != nil {
+		unlock()
 		return nil, fmt.Errorf("admin socket: %w", err)
 	}
 	server := newServer(listener, a.handler(), a.log)
+	server.unlock = unlock
 	server.http.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
 		return context.WithValue(ctx, peerKey{}, check(conn))
 	}

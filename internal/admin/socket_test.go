@@ -133,7 +133,7 @@ func wantListenError(t *testing.T, path, part string) {
 func TestOthersAreRefused(t *testing.T) {
 	path, sessions := shortPath(t), newTable()
 	var text bytes.Buffer
-	a := &api{sessions: sessions, log: slog.New(slog.NewTextHandler(&text, nil))}
+	a := &api{control: sessions, log: slog.New(slog.NewTextHandler(&text, nil))}
 	stranger := func(net.Conn) error { return mayAdminister(uint32(os.Geteuid()) + 1) }
 	server, err := listenSocket(path, a, stranger)
 	stop := serve(t, server, err)

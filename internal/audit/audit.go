@@ -9,6 +9,7 @@
 //
 // The rules:
 //   - No record, no session: when the line of an open cannot be written, the session is refused.
+//   - Refusals are recorded up to a rate; a line "suppressed" says how many were not.
 //   - A close or a refusal that cannot be written waits in a bounded queue and is written first when writing works
 //     again; the next record to arrive tries. What does not fit is counted, and a line "lost" says how many.
 //   - The file holds whole lines: what a full disk leaves of one is cut off again.
@@ -25,6 +26,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"jackfield"
 )
@@ -55,6 +58,9 @@ type Log struct {
 	encoder *json.Encoder
 	waiting queue
 	failing bool // the last write failed
+
+	refusals   *rate.Limiter
+	suppressed int // refusals beyond that since the last line that says so
 }
 
 var _ jackfield.Recorder = (*Log)(nil)
@@ -68,7 +74,7 @@ func Open(opts Options) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audit log: %w", err)
 	}
-	l := &Log{log: opts.Log, file: file}
+	l := &Log{log: opts.Log, file: file, refusals: rate.NewLimiter(refusalsPerSecond, refusalsAtOnce)}
 	l.encoder = json.NewEncoder(&l.buffer)
 	l.encoder.SetEscapeHTML(false)
 	return l, nil
@@ -99,17 +105,55 @@ func (l *Log) Closed(r *jackfield.Record) {
 	l.keep(e)
 }
 
-// Refused writes the record of a refusal, or keeps it until it can be written.
+// How many refusals are recorded: so few that they cannot push the sessions' records out of the files soon, and more than
+// a person reads. Whoever can connect can be refused, thousands of times a second.
+const (
+	refusalsPerSecond = 100
+	refusalsAtOnce    = 1000
+)
+
+// Refused writes the record of a refusal, or keeps it until it can be written. Refusals beyond the rate are counted.
 func (l *Log) Refused(r *jackfield.Record) {
+	l.mu.Lock()
+	if !l.refusals.Allow() {
+		l.suppressed++
+		l.mu.Unlock()
+		return
+	}
+	l.tellSuppressed()
+	l.mu.Unlock()
 	e := newLine(eventRefuse, r)
 	e.refusal = &refusal{Kind: r.Kind, Details: clip(r.Details)}
 	l.keep(e)
+}
+
+// tellSuppressed writes how many refusals were only counted, or keeps the line until it can be written.
+func (l *Log) tellSuppressed() {
+	if l.suppressed == 0 {
+		return
+	}
+	notice, err := json.Marshal(missingLine{Event: eventSuppressed, Time: timestamp(), Records: l.suppressed})
+	if err != nil {
+		return // two strings and a number can be encoded
+	}
+	l.suppressed = 0
+	if notice = append(notice, '\n'); l.write(notice) != nil {
+		l.waiting.add(notice, true)
+	}
+}
+
+// SetRotation changes MaxSize and Keep of the options.
+func (l *Log) SetRotation(maxSize int64, keep int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.file.setRotation(maxSize, keep)
 }
 
 // Close writes what waits and closes the file. It says how many records could not be written.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.tellSuppressed()
 	err := l.drain()
 	if n := l.waiting.count(); n > 0 {
 		err = fmt.Errorf("audit log: %d records are lost: %w", n, err)
@@ -167,7 +211,7 @@ func (l *Log) drain() error {
 	if l.waiting.lost == 0 {
 		return nil
 	}
-	notice, err := json.Marshal(lostLine{Event: eventLost, Time: timestamp(), Records: l.waiting.lost})
+	notice, err := json.Marshal(missingLine{Event: eventLost, Time: timestamp(), Records: l.waiting.lost})
 	if err != nil {
 		return err
 	}

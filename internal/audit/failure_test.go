@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/time/rate"
+
 	"jackfield"
 )
 
@@ -219,4 +221,30 @@ func summary(t *testing.T, path string) string {
 		words = append(words, e.Event+" "+e.ID)
 	}
 	return strings.Join(words, ", ")
+}
+
+// A flood of refusals is counted, not recorded, and leaves the sessions' records alone.
+func TestRefusalsBeyondTheRateAreCounted(t *testing.T) {
+	path, log := open(t, Options{})
+	log.refusals = rate.NewLimiter(0, 2)
+	for range 5 {
+		log.Refused(sample("r"))
+	}
+	if err := log.Opened(sample("1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(content)
+	if n := strings.Count(text, `"event":"refuse"`); n != 2 {
+		t.Errorf("%d refusals are recorded, want 2", n)
+	}
+	if !strings.Contains(text, `"event":"suppressed"`) || !strings.Contains(text, `"records":3}`) || !strings.Contains(text, `"event":"open"`) {
+		t.Errorf("the file holds\n%s", text)
+	}
 }

@@ -51,8 +51,9 @@ func openLineFile(opts Options) (*lineFile, error) {
 	return f, nil
 }
 
+// openAppend takes a link in the place of the log for an error: whoever put it there would have us write elsewhere.
 func openAppend(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND|noFollow, 0o600)
 }
 
 // recover finds out how long the file is, and repairs what a crash left of its last line.
@@ -149,6 +150,10 @@ func (f *lineFile) cut() error {
 
 // rotate begins a new file. When that fails, the old one is written on, and the next try comes after it has grown by
 // another eighth, so that a lasting fault costs little.
+func (f *lineFile) setRotation(maxSize int64, keep int) {
+	f.maxSize, f.keep, f.rotateAt = maxSize, keep, maxSize
+}
+
 func (f *lineFile) rotate() {
 	fresh, err := f.shift()
 	if err != nil {

@@ -19,6 +19,8 @@ const (
 	eventClose  = "close"
 	eventRefuse = "refuse"
 	eventLost   = "lost"
+
+	eventSuppressed = "suppressed"
 )
 
 // A line is one record in the file. The names and the order of the fields are fixed; new ones are added at the end of
@@ -56,10 +58,11 @@ type ending struct {
 	EndDetails       string  `json:"end_details"`
 }
 
-// A lostLine stands where closes and refusals are missing, because the log could not be written for too long.
-type lostLine struct {
-	Event   string `json:"event"` // lost
-	Time    string `json:"time"`  // when writing worked again
+// A missingLine stands where records are missing: closes and refusals because the log could not be written for too long
+// (lost), or refusals because there were too many (suppressed).
+type missingLine struct {
+	Event   string `json:"event"` // lost or suppressed
+	Time    string `json:"time"`  // when writing worked again, or when refusals were fewer again
 	Records int    `json:"records"`
 }
 

@@ -5,29 +5,30 @@ import (
 	"time"
 )
 
-// What is read, and for how long, from a client that was refused. Without it a client's unread bytes would turn our close
-// into a reset, which can destroy the answer on its way.
+// How long a client may take to accept our last words; and what is read, and for how long, from one that was refused.
+// Without that its unread bytes would turn our close into a reset, which can destroy the answer on its way.
 const (
-	drainBytes = 4 << 10
-	drainTime  = time.Second
-	drainers   = 256 // how many refused clients of one socket are waited for at once; the rest are closed at once
+	farewellTime = 10 * time.Second
+	drainBytes   = 4 << 10
+	drainTime    = time.Second
 )
 
-// Farewell has our last words written, ends our direction, drains a little and closes the connection.
+// Farewell has our last words written, ends our direction, drains a little and closes the connection. Words that do not
+// arrive whole end in a reset.
 func (c *Client) Farewell(write func(io.Writer) error) {
-	defer c.Conn.Close()
-	c.Conn.SetDeadline(time.Now().Add(drainTime))
+	c.Conn.SetDeadline(time.Now().Add(farewellTime))
 	if err := write(c.Conn); err != nil {
+		c.Reset()
 		return
 	}
+	defer c.Conn.Close()
 	if err := c.Conn.CloseWrite(); err != nil {
 		return
 	}
-	select {
-	case c.draining <- struct{}{}:
-		defer func() { <-c.draining }()
+	if leave, ok := enter(c.rooms.draining); ok {
+		defer leave()
+		c.Conn.SetDeadline(time.Now().Add(drainTime))
 		io.CopyN(io.Discard, c.Conn, drainBytes)
-	default:
 	}
 }
 

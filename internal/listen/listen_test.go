@@ -29,22 +29,22 @@ func (f handlerFunc) Serve(ctx context.Context, c *listen.Client) { f(ctx, c) }
 // serve runs a server for the time of the test and returns its address.
 func serve(t *testing.T, s *listen.Server) string {
 	t.Helper()
-	ln, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
 	if s.Log == nil {
 		s.Log = slog.New(slog.DiscardHandler)
 	}
+	s.Name, s.Address = "test", "127.0.0.1:0"
+	sockets := newSockets(t)
+	if err := sockets.Swap([]*listen.Server{s}); err != nil {
+		t.Fatal(err)
+	}
+	return sockets.Addr(s).String()
+}
+
+func newSockets(t *testing.T) *listen.Sockets {
 	ctx, stop := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() {
-		if err := s.Serve(ctx, ln); err != nil {
-			t.Errorf("the server broke: %v", err)
-		}
-	})
-	t.Cleanup(func() { stop(); running.Wait() })
-	return ln.Addr().String()
+	sockets := listen.NewSockets(ctx)
+	t.Cleanup(func() { stop(); sockets.StopAccepting(); sockets.Wait() })
+	return sockets
 }
 
 func dial(t *testing.T, address string) *net.TCPConn {
@@ -146,35 +146,26 @@ func (b *lockedBuffer) String() string {
 	return b.buffer.String()
 }
 
-// The end of the server waits for handlers, and they learn of it.
-func TestServeWaitsForHandlers(t *testing.T) {
-	ln, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
+// Wait waits for handlers, which learn of the end by their context.
+func TestWaitWaitsForHandlers(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	sockets := listen.NewSockets(ctx)
 	entered, left := make(chan struct{}), false
-	s := &listen.Server{Log: slog.New(slog.DiscardHandler), Handler: handlerFunc(func(ctx context.Context, c *listen.Client) {
+	s := &listen.Server{Address: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler), Handler: handlerFunc(func(ctx context.Context, c *listen.Client) {
 		close(entered)
 		<-ctx.Done()
 		c.Conn.Close()
 		left = true
 	})}
-	ctx, stop := context.WithCancel(t.Context())
-	dial(t, ln.Addr().String())
-	go func() { <-entered; stop() }()
-	if err := s.Serve(ctx, ln); err != nil || !left {
-		t.Errorf("Serve returned %v, handler had left: %t", err, left)
-	}
-}
-
-func TestServeReportsABrokenSocket(t *testing.T) {
-	ln, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
+	if err := sockets.Swap([]*listen.Server{s}); err != nil {
 		t.Fatal(err)
 	}
-	ln.Close()
-	s := &listen.Server{Log: slog.New(slog.DiscardHandler)}
-	if err := s.Serve(t.Context(), ln); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("got %v", err)
+	dial(t, sockets.Addr(s).String())
+	<-entered
+	sockets.StopAccepting()
+	stop()
+	sockets.Wait()
+	if !left {
+		t.Error("Wait returned before a handler did")
 	}
 }

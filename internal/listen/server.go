@@ -1,14 +1,15 @@
-// Package listen is what all listeners have in common: the accept loop, the client's true address, and a refusal that
-// arrives. Each protocol has a directory below it, which translates between bytes and the gateway.
+// Package listen is what all listeners have in common: the sockets and their accept loops, the client's true address, and
+// a refusal that arrives. Each protocol has a directory below it, which translates between bytes and the gateway.
+//
+// Sockets outlive configurations. The accept loop of a socket gives each client to the Server that the socket has now, so
+// a reload neither closes a socket that is still wanted nor loses a connection that waits in its queue.
 package listen
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
-	"sync"
 	"time"
 
 	"jackfield/internal/proxyproto"
@@ -20,7 +21,7 @@ type Client struct {
 	Source netip.AddrPort // the client, as a trusted proxy names it where there is one
 	Local  netip.AddrPort
 
-	draining chan struct{} // the server's refused clients that are being drained
+	rooms *rooms
 }
 
 // A Handler speaks a listener's protocol. Serve is called in a goroutine of its own for each client; it closes the
@@ -29,9 +30,10 @@ type Handler interface {
 	Serve(ctx context.Context, c *Client)
 }
 
-// A Server accepts clients on one socket and gives them to a handler.
+// A Server is what one generation of the configuration does with the clients of one socket.
 type Server struct {
 	Name    string
+	Address string // "host:port"; port 0 is one that the system chooses, and then the name's as long as the name is there
 	Handler Handler
 	Log     *slog.Logger
 
@@ -43,55 +45,14 @@ type Server struct {
 // How long a trusted proxy may take to send its header.
 const proxyHeaderTimeout = 5 * time.Second
 
-// Serve accepts until ctx ends. It closes ln, waits for all its handlers and returns nil; any other return is a listener
-// that broke.
-func (s *Server) Serve(ctx context.Context, ln *net.TCPListener) error {
-	stop := context.AfterFunc(ctx, func() { ln.Close() })
-	defer stop()
-	defer ln.Close()
-	draining := make(chan struct{}, drainers)
-	var handlers sync.WaitGroup
-	defer handlers.Wait()
-	var retry backoff
-	for {
-		conn, err := ln.AcceptTCP()
-		switch {
-		case err == nil:
-			retry.reset()
-			handlers.Go(func() { s.serve(ctx, newClient(conn, draining)) })
-		case ctx.Err() != nil:
-			return nil
-		case errors.Is(err, net.ErrClosed):
-			return err
-		default:
-			s.pause(ctx, &retry, err)
-		}
+func (s *Server) serve(ctx context.Context, conn *net.TCPConn, rooms *rooms) {
+	client := &Client{
+		Conn:   conn,
+		Source: addrPort(conn.RemoteAddr()),
+		Local:  addrPort(conn.LocalAddr()),
+		rooms:  rooms,
 	}
-}
-
-// pause waits out an accept error: most often descriptors have run out, and the next client waits in the kernel's queue.
-func (s *Server) pause(ctx context.Context, retry *backoff, err error) {
-	delay := retry.next()
-	if delay == firstDelay {
-		s.Log.Warn("cannot accept connections for now", "listener", s.Name, "error", err)
-	}
-	select {
-	case <-ctx.Done():
-	case <-time.After(delay):
-	}
-}
-
-func newClient(conn *net.TCPConn, draining chan struct{}) *Client {
-	return &Client{
-		Conn:     conn,
-		Source:   addrPort(conn.RemoteAddr()),
-		Local:    addrPort(conn.LocalAddr()),
-		draining: draining,
-	}
-}
-
-func (s *Server) serve(ctx context.Context, client *Client) {
-	if s.behindProxy(client.Source.Addr()) && !s.readProxyHeader(client) {
+	if s.behindProxy(client.Source.Addr()) && !s.readProxyHeader(ctx, client) {
 		return
 	}
 	s.Handler.Serve(ctx, client)
@@ -99,14 +60,22 @@ func (s *Server) serve(ctx context.Context, client *Client) {
 
 func (s *Server) behindProxy(a netip.Addr) bool {
 	for _, prefix := range s.ProxyFrom {
-		if prefix.Contains(a) {
+		if prefix.Contains(a.WithZone("")) {
 			return true
 		}
 	}
 	return false
 }
 
-func (s *Server) readProxyHeader(c *Client) bool {
+func (s *Server) readProxyHeader(ctx context.Context, c *Client) bool {
+	leave, ok := enter(c.rooms.headers)
+	if !ok {
+		c.Reset()
+		return false
+	}
+	defer leave()
+	stop := context.AfterFunc(ctx, func() { c.Conn.Close() })
+	defer stop()
 	addresses, err := proxyproto.Accept(c.Conn, proxyHeaderTimeout)
 	if err != nil {
 		s.Log.Info("connection closed: no PROXY protocol header from a trusted proxy",
@@ -126,17 +95,3 @@ func addrPort(a net.Addr) netip.AddrPort {
 	ap := tcp.AddrPort()
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }
-
-const (
-	firstDelay = 5 * time.Millisecond
-	maxDelay   = time.Second
-)
-
-type backoff struct{ delay time.Duration }
-
-func (b *backoff) next() time.Duration {
-	b.delay = min(max(2*b.delay, firstDelay), maxDelay)
-	return b.delay
-}
-
-func (b *backoff) reset() { b.delay = 0 }

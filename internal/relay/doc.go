@@ -34,6 +34,9 @@
 //	                               seconds sees POLLERR            five seconds
 //	RST, and RST from O            both fail                       Close of both; the first one seen names the End
 //
+// Of a Unix socket it is seen when S has closed it altogether, with both directions. Then O, once it has its EOF, has a second
+// to end its own direction, and the session ends: a program that has exited holds no session open.
+//
 // A reset discards what the kernel has not yet delivered. So before O is reset for S's sake, the relay waits until O's TCP
 // has acknowledged everything, or nothing for five seconds (Linux; elsewhere the reset follows at once). What O sends
 // meanwhile, and whatever it sends once S takes no more, is read and dropped: O may have to send before it reads. A

@@ -19,6 +19,9 @@ type peer struct {
 	broken string          // the End's cause when its connection broke
 	socket syscall.RawConn // the socket that carries the stream; nil if there is none
 	bare   bool            // the stream is that socket and nothing besides
+	local  bool            // it is a Unix socket
+
+	lingering atomic.Bool // it has a little time to end its direction, for nobody reads any more what it sends
 
 	ended bool // nothing more is read from it; guarded by session.mu
 
@@ -30,7 +33,22 @@ type peer struct {
 func newPeer(stream jackfield.Stream, name, broken string) *peer {
 	p := &peer{stream: stream, name: name, broken: broken}
 	p.socket, p.bare = socketOf(stream)
+	_, p.local = stream.(*net.UnixConn)
 	return p
+}
+
+// lingerTime is how long a peer may take to end its direction when the other one is gone.
+const lingerTime = time.Second
+
+// linger gives the peer that time. Without it, a client that waits for nothing would keep its session.
+func (p *peer) linger() {
+	p.lingering.Store(true)
+	_ = p.stream.SetReadDeadline(time.Now().Add(lingerTime))
+}
+
+// lingered tells the end of that time from other errors.
+func (p *peer) lingered(err error) bool {
+	return p.lingering.Load() && errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // write writes to the stream and remembers an error, unless only a deadline has passed.
@@ -60,6 +78,10 @@ func (p *peer) refusal() error {
 	}
 	return nil
 }
+
+// Broken reports whether the connection that carries a stream is known to have broken, without taking the error from the
+// next read. It never waits.
+func Broken(stream jackfield.Stream) bool { return newPeer(stream, "", "").hasError() }
 
 // socketOf finds the socket that carries conn. Below a wrapper it is not bare: the wrapper may hold bytes.
 func socketOf(conn net.Conn) (socket syscall.RawConn, bare bool) {

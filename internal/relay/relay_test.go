@@ -308,3 +308,12 @@ func eventually(t testing.TB, what string, ok func() bool) {
 		}
 	}
 }
+
+// A service on a Unix socket that is gone altogether holds no session open, even if the client does not end its side.
+func TestGoneServiceEndsTheSession(t *testing.T) {
+	l := join(t, t.Context(), tcpPair, unixPair, Options{})
+	pass(t, l.service, l.client, "answer")
+	must(t, l.service.Close())
+	expectEOF(t, l.client)
+	l.ends(jackfield.EndFinished, 0, 6)
+}

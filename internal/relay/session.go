@@ -46,8 +46,12 @@ func (s *session) pass(from, to *peer, count *atomic.Int64) {
 	if s.finished(from) {
 		return
 	}
-	if err := from.awaitReset(); err != nil {
+	gone, err := from.awaitReset()
+	switch {
+	case err != nil:
 		s.broke(from, err)
+	case gone:
+		s.other(from).linger()
 	}
 }
 
@@ -68,7 +72,7 @@ func (s *session) copy(from, to *peer, count *atomic.Int64) {
 		in.release()
 		switch {
 		case err == nil:
-		case errors.Is(err, io.EOF):
+		case errors.Is(err, io.EOF), from.lingered(err):
 			s.endOf(from, to)
 			return
 		default:

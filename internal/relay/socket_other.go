@@ -10,7 +10,7 @@ func (*reader) whenReady() func(fd uintptr) bool { return nil }
 func (*reader) nextFromSocket() ([]byte, error) { return nil, io.EOF }
 
 // awaitReset cannot watch a socket here: a reset after the end of a direction is seen by the next write.
-func (*peer) awaitReset() error { return nil }
+func (*peer) awaitReset() (gone bool, err error) { return false, nil }
 
 // hasError cannot look at a socket here.
 func (*peer) hasError() bool { return false }

@@ -43,23 +43,25 @@ func (r *reader) tryRead(fd uintptr) bool {
 }
 
 // awaitReset waits, after the last read, until the peer's connection breaks, and returns how; or until the stream is
-// closed. It returns nil at once if there is no socket to watch.
+// closed. It returns nil at once if there is no socket to watch. Of a Unix socket it can also be seen that the other end has
+// closed it altogether, and not only ended its direction: then it is gone.
 //
 // A socket whose end was read shows a reset in no later read; but the runtime's poller is edge-triggered, and a reset is
 // an edge.
-func (p *peer) awaitReset() error {
+func (p *peer) awaitReset() (gone bool, err error) {
 	if p.socket == nil {
-		return nil
+		return false, nil
 	}
 	var broken error
-	err := p.socket.Read(func(fd uintptr) bool {
+	err = p.socket.Read(func(fd uintptr) bool {
 		broken = socketError(int(fd))
-		return broken != nil
+		gone = p.local && events(int(fd))&unix.POLLHUP != 0
+		return broken != nil || gone
 	})
 	if broken != nil {
-		return broken
+		return false, broken
 	}
-	return err
+	return gone && err == nil, err
 }
 
 // hasError reports whether the peer's connection broke, without taking the error from the next read.

@@ -33,6 +33,7 @@ func (h *Handler) Serve(ctx context.Context, c *listen.Client) {
 	defer visit.Leave()
 	session, err := visit.Open(string(h.Service), c.Conn)
 	if err != nil {
+		visit.Leave()
 		h.refuse(c, err)
 		return
 	}

@@ -38,7 +38,7 @@ func (h *Handler) Serve(ctx context.Context, c *listen.Client) {
 		reject(c, err)
 		return
 	}
-	defer visit.Leave()
+	defer visit.Leave() // a refusal has left before: who is being drained takes nobody's place
 	name, client, err := h.readName(ctx, c)
 	switch {
 	case ctx.Err() != nil:
@@ -67,12 +67,15 @@ func (h *Handler) readName(ctx context.Context, c *listen.Client) (string, jackf
 func (h *Handler) open(visit *gateway.Visit, c *listen.Client, name string, client jackfield.Stream) {
 	session, err := visit.Open(name, client)
 	if err != nil {
+		visit.Leave()
 		reject(c, err)
 		return
 	}
-	if err := h.accept(c); err != nil {
-		session.Abort(err)
-		return
+	if !session.Answers() {
+		if err := h.accept(c); err != nil {
+			session.Abort(err)
+			return
+		}
 	}
 	session.Serve()
 }
@@ -102,7 +105,9 @@ func (h *Handler) refuseUnnamed(visit *gateway.Visit, c *listen.Client, err erro
 		c.Conn.Close()
 		return
 	}
-	reject(c, visit.Refuse(jackfield.Refuse(jackfield.Invalid, complaint(err), err)))
+	refusal := visit.Refuse(jackfield.Refuse(jackfield.Invalid, complaint(err), err))
+	visit.Leave()
+	reject(c, refusal)
 }
 
 func complaint(err error) string {

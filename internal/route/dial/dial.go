@@ -74,7 +74,7 @@ func New(o Options) (*Route, error) {
 		addresses: addresses,
 		timeout:   o.Timeout,
 		sendProxy: o.SendProxy,
-		dialer:    net.Dialer{Resolver: o.Resolver},
+		dialer:    net.Dialer{Resolver: o.Resolver, Control: keepUrgent},
 	}, nil
 }
 
