@@ -36,3 +36,16 @@ type Taken interface {
 	// Release frees what TakeSocket prepared, whether Serve was called or not.
 	Release()
 }
+
+// A Program is a Stream whose other end is a program of the server's own.
+type Program interface {
+	Stream
+
+	// Bare is the socket that carries the stream. From its first call on, the program goes on and may speak. Closing the
+	// socket tells the program to end.
+	Bare() Stream
+
+	// Wait returns when the program has ended, which is soon after the stream was closed. Details are for the audit, such
+	// as the exit status; empty if there is nothing to say.
+	Wait() (details string)
+}

@@ -54,6 +54,8 @@ type Service struct {
 	Lease  jackfield.Gate // nil: the station is not leased
 	Route  jackfield.Route
 
+	Answers bool // it sends the answer of the listener's protocol itself, as "dedicated" TCPMUX services do
+
 	IdleTimeout time.Duration // 0 means never
 	MaxDuration time.Duration // 0 means for ever
 }

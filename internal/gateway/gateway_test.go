@@ -327,6 +327,80 @@ func TestDisconnectWhileOpening(t *testing.T) {
 	}
 }
 
+// A client that is gone holds no place while a dead service is waited for.
+func TestClientGoneWhileOpening(t *testing.T) {
+	h := newHouse(t)
+	h.Sessions = gateway.NewSessions("test")
+	h.listener.Services["dead"] = &gateway.Service{Name: "dead", Route: deadRoute{}}
+	visit, err := h.Admit(t.Context(), h.listener, source, local)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer visit.Leave()
+	near, far := tcpPair(t)
+	far.SetLinger(0)
+	far.Close()
+	defer near.Close()
+	_, err = visit.Open("dead", near)
+	if err == nil || !strings.Contains(err.Error(), "client's connection broke") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// deadRoute waits for a service that never answers.
+type deadRoute struct{}
+
+func (deadRoute) String() string { return "dial dead" }
+
+func (deadRoute) Open(ctx context.Context, _ *jackfield.Request) (jackfield.Stream, error) {
+	<-ctx.Done()
+	return nil, jackfield.Refuse(jackfield.Unavailable, "service does not answer", context.Cause(ctx))
+}
+
+func tcpPair(t *testing.T) (near, far *net.TCPConn) {
+	t.Helper()
+	ln, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	dialled, err := net.DialTCP("tcp", nil, ln.Addr().(*net.TCPAddr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, err = ln.AcceptTCP()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return near, dialled
+}
+
+// A running session is asked about again when the rules have changed.
+func TestAllowsAndCutForbidden(t *testing.T) {
+	h := newHouse(t)
+	visit, session, err := h.visit(t, "console.fpga")
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed := func(r jackfield.Request) error { return h.Allows(t.Context(), h.listener, r) }
+	if n := h.Sessions.CutForbidden(allowed); n != 0 {
+		t.Errorf("%d sessions were cut under the same rules", n)
+	}
+	h.refuse["service.acl"] = true
+	if n := h.Sessions.CutForbidden(allowed); n != 1 {
+		t.Errorf("%d sessions were cut, want 1", n)
+	}
+	end := session.Serve()
+	visit.Leave()
+	if !strings.Contains(end.Cause, "forbidden since the configuration was reloaded") {
+		t.Errorf("ended by %q", end.Cause)
+	}
+	delete(h.listener.Services, "console.fpga")
+	if err := allowed(jackfield.Request{Service: "console.fpga"}); err == nil {
+		t.Error("a service that is not published any more is allowed")
+	}
+}
+
 func TestDisconnectWhileServing(t *testing.T) {
 	h := newHouse(t)
 	visit, session, err := h.visit(t, "console.fpga")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"jackfield"
@@ -37,17 +38,54 @@ func (v *Visit) register(service *Service, client jackfield.Stream) *Session {
 
 // Step 10.
 func (s *Session) open() error {
+	defer s.watchClient()()
 	taker, client := s.socketTaker()
 	if taker == nil {
-		stream, err := s.service.Route.Open(s.ctx, &s.visit.record.Request)
-		s.stream = stream
-		return err
+		return s.openRoute()
 	}
 	taken, err := taker.TakeSocket(s.ctx, &s.visit.record.Request, client)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.taken = taken
 	return err
+}
+
+// openRoute opens the route in a goroutine of its own: connecting takes a deep stack, and ours, which would grow with it,
+// lasts as long as the session. It is a quarter of what an idle session costs.
+func (s *Session) openRoute() error {
+	opened := make(chan error)
+	go func() {
+		stream, err := s.service.Route.Open(s.ctx, &s.visit.record.Request)
+		s.stream = stream
+		opened <- err
+	}()
+	return <-opened
+}
+
+// How often a client is looked at that waits for its route to open.
+const lookTime = time.Second
+
+var errClientGone = errors.New("the client's connection broke while the service was being reached")
+
+// watchClient cancels the session when the client's connection breaks: one that is gone must not hold a place for as long
+// as a dead service takes to not answer. (A client that has only ended its side is still there.)
+func (s *Session) watchClient() (stop func()) {
+	var over atomic.Bool
+	var look *time.Timer
+	look = time.AfterFunc(time.Hour, func() {
+		switch {
+		case over.Load():
+		case relay.Broken(s.client):
+			s.cancel(errClientGone)
+		default:
+			look.Reset(lookTime)
+		}
+	})
+	look.Reset(lookTime) // only now may the function run: it needs look
+	return func() {
+		over.Store(true)
+		look.Stop()
+	}
 }
 
 func (s *Session) socketTaker() (jackfield.SocketTaker, *net.TCPConn) {
@@ -65,15 +103,33 @@ func (s *Session) Serve() jackfield.End {
 	ctx, stop := s.lifetime()
 	defer stop()
 	var end jackfield.End
-	if s.taken != nil {
+	switch stream := s.stream.(type) {
+	case nil:
 		end = s.serveTaken(ctx)
-	} else {
-		end = relay.Join(ctx, s.client, s.stream, &s.live, relay.Options{Idle: s.service.IdleTimeout})
-		s.stream = nil
+	case jackfield.Program:
+		end = s.join(ctx, stream.Bare())
+		end.Details = join(end.Details, stream.Wait())
+	default:
+		end = s.join(ctx, stream)
 	}
 	s.close(end)
 	return end
 }
+
+func (s *Session) join(ctx context.Context, stream jackfield.Stream) jackfield.End {
+	return relay.Join(ctx, s.client, stream, &s.live, relay.Options{Idle: s.service.IdleTimeout})
+}
+
+func join(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "; " + b
+}
+
+// Answers says whether the service itself sends the answer of the listener's protocol to the client. The listener then
+// sends none.
+func (s *Session) Answers() bool { return s.service.Answers }
 
 func (s *Session) lifetime() (context.Context, context.CancelFunc) {
 	if s.service.MaxDuration == 0 {
@@ -123,6 +179,7 @@ func (s *Session) close(end jackfield.End) {
 // abandon undoes register and open.
 func (s *Session) abandon() {
 	if s.stream != nil {
+		reset(s.stream) // no more than a second close, if a relay has had it
 		s.stream.Close()
 	}
 	if s.taken != nil {

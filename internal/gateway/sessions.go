@@ -3,6 +3,8 @@ package gateway
 import (
 	"cmp"
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -81,4 +83,19 @@ func (t *Sessions) Disconnect(id, why string) bool {
 	}
 	s.cancel(errors.New(why))
 	return true
+}
+
+// CutForbidden cuts the sessions that allowed has an error for, which becomes their end in the audit, and counts them.
+func (t *Sessions) CutForbidden(allowed func(jackfield.Request) error) int {
+	t.mu.Lock()
+	sessions := slices.Collect(maps.Values(t.live))
+	t.mu.Unlock()
+	cut := 0
+	for _, s := range sessions {
+		if err := allowed(s.visit.record.Request); err != nil {
+			s.cancel(fmt.Errorf("forbidden since the configuration was reloaded: %w", err))
+			cut++
+		}
+	}
+	return cut
 }

@@ -169,6 +169,23 @@ func (v *Visit) askMappers(s *Session) error {
 	return nil
 }
 
+// Allows asks the rules whether they would let in a session that runs, be it of another generation. Where they would not,
+// the error says who decided.
+func (g *Gateway) Allows(ctx context.Context, l *Listener, running jackfield.Request) error {
+	v := &Visit{gateway: g, listener: l, ctx: ctx}
+	v.record.Request = running
+	if err := v.checkOuterACLs(); err != nil {
+		return err
+	}
+	service := l.Services[running.Service]
+	if service == nil {
+		return errNotPublished
+	}
+	return v.checkServiceACLs(service)
+}
+
+var errNotPublished = errors.New("the listener does not publish the service any more")
+
 // ask puts the request to a policy and turns a denial into a refusal.
 func (v *Visit) ask(ctx context.Context, p jackfield.Policy) error {
 	if p == nil {
@@ -201,7 +218,7 @@ func (v *Visit) enter(gate jackfield.Gate) error {
 	return nil
 }
 
-// Leave gives back every place that the visit took. The last thing to be called on a visit.
+// Leave gives back every place that the visit took. It is called last; calling it again does nothing.
 func (v *Visit) Leave() {
 	for _, leave := range slices.Backward(v.leaves) {
 		leave()
