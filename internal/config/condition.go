@@ -97,7 +97,7 @@ var conditionFunctions = map[string]function.Function{
 			if err != nil {
 				return cty.False, function.NewArgError(1, errors.New("not an IP address"))
 			}
-			return cty.BoolVal(network.Contains(address.Unmap())), nil
+			return cty.BoolVal(network.Contains(address.Unmap().WithZone(""))), nil
 		},
 	}),
 }

@@ -18,6 +18,7 @@ package config
 
 import (
 	"log/slog"
+	"math"
 	"net/netip"
 	"time"
 
@@ -29,15 +30,32 @@ import (
 
 // Config is a whole configuration. Where is a place in it, such as "jackfield.hcl:14" or "conf.d/lab.hcl:3".
 type Config struct {
-	DataDir   string // absolute, or relative to the working directory as the file's own path is
-	Log       Log
-	Audit     Audit
-	Admin     *Admin // nil: no HTTP port
-	Rules     []access.Rule
-	Limits    access.Limits
+	DataDir string // absolute, or relative to the working directory as the file's own path is
+	Log     Log
+	Audit   Audit
+	Admin   *Admin // nil: no HTTP port
+	Rules   []access.Rule
+	Limits  access.Limits
+
+	// Program is what holds for the programs of all services. Its User, Group and Groups are the server's own, too: see
+	// DropsPrivileges.
+	Program Program
+
+	Watch        bool          // reload when one of the files changes
+	CutOnReload  bool          // cut the sessions that the new rules forbid
+	DrainTimeout time.Duration // how long sessions go on when the server is told to stop; may be 0
+
 	Listeners []*Listener // as are Services and Stations: in the order of the files
 	Services  []*Service  // those of stations too
 	Stations  []*Station
+
+	// Files is every file that was read, by include and by the function file too, and Dirs the directories in which the
+	// patterns of include look for more; a new one there belongs to the configuration. The main file is the first. A
+	// relative path is one as DataDir is.
+	Files []string
+	Dirs  []string
+
+	fixedAt map[string]string // where the arguments stand that need a restart
 }
 
 // Log says what is logged and how.
@@ -73,12 +91,13 @@ type Listener struct {
 	HelpListsAll  bool
 	AcceptMessage string
 
-	Rules  []access.Rule
-	Limits access.Limits
-	Where  string
+	Rules   []access.Rule
+	Limits  access.Limits
+	Program Program // what holds for the programs that it starts
+	Where   string
 }
 
-// Service is a named endpoint. It has Addresses or Builtin, never both.
+// Service is a named endpoint. It has one of Addresses, Command and Builtin.
 type Service struct {
 	Name        jackfield.Name
 	Station     *Station // nil without one; its rules come before the service's own, and both must allow
@@ -89,6 +108,9 @@ type Service struct {
 	DialTimeout       time.Duration
 	SendProxyProtocol string // "v1", "v2", or empty: no header
 	Builtin           string
+
+	Command *Command
+	Program Program // the service's own; ProgramOf knows what it inherits
 
 	IdleTimeout time.Duration // 0: never
 	MaxDuration time.Duration // 0: for ever
@@ -104,5 +126,36 @@ type Station struct {
 	Description string
 	Lease       string // "none"
 	Rules       []access.Rule
+	Program     Program // what holds for the programs of its services
 	Where       string
 }
+
+// Command is a program that is started for each session. Whether it exists is not known here.
+type Command struct {
+	Path         string // absolute, or a plain name to be looked up in PATH
+	Args         []string
+	Arg0         string // empty: Path
+	Dedicated    bool   // the program sends the "+" of TCPMUX, not the server
+	StderrSocket bool   // its standard error goes to the client, not to the log
+	SockEnv      bool
+	Resolve      bool          // only with SockEnv
+	KillGrace    time.Duration // from SIGTERM to SIGKILL; may be 0
+}
+
+// Program is what one level says of how programs run; what is not set is left to the level outside of it. A variable is
+// named in at most one of Env, EnvKeep and EnvUnset.
+type Program struct {
+	User      string // a name or a number; empty: not set
+	Group     string // likewise
+	Groups    []string
+	Umask     *int
+	Env       map[string]string // the values are secrets
+	EnvKeep   []string          // names of variables that are taken over from the server's environment
+	EnvUnset  []string          // names of variables that are taken away again
+	Directory string            // absolute; empty: not set
+	Nice      *int
+	Limits    map[string]uint64 // by their names in the block limits, such as "nofile": seconds, bytes or how many; or Unlimited
+}
+
+// Unlimited is a limit that is none, as RLIM_INFINITY is on most systems.
+const Unlimited = math.MaxUint64

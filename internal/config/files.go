@@ -47,6 +47,7 @@ func (l *loader) openAll(path string) []hcl.Body {
 }
 
 func (l *loader) parse(path string, src []byte) hcl.Body {
+	l.noteFile(path)
 	l.problems.order[path] = len(l.problems.order)
 	l.problems.files[path] = &hcl.File{Bytes: src}
 	if excess := checkNesting(src, path); excess != nil {
@@ -103,15 +104,36 @@ func (l *loader) included(main hcl.Body, path string) []inclusion {
 // expand returns the files of one pattern, or the one file that it names, whether that exists or not.
 func (l *loader) expand(pattern item) []string {
 	full := filepath.Clean(l.path(pattern.text))
-	if !strings.ContainsAny(pattern.text, "*?[") {
+	if !isPattern(pattern.text) {
 		return []string{full}
 	}
+	l.noteDir(full)
 	matches, err := filepath.Glob(full)
 	if err != nil {
 		l.fail(pattern.at, "Bad include pattern", "A pattern has %s, %s and [a-z]; a bracket is not closed.", "*", "?")
 	}
 	slices.Sort(matches)
 	return matches
+}
+
+func isPattern(path string) bool { return strings.ContainsAny(path, "*?[") }
+
+// noteFile remembers a file that was read.
+func (l *loader) noteFile(path string) {
+	if !slices.Contains(l.files, path) {
+		l.files = append(l.files, path)
+	}
+}
+
+// noteDir remembers where a pattern looks for files, as far as that is without wildcards.
+func (l *loader) noteDir(pattern string) {
+	dir := filepath.Dir(pattern)
+	for isPattern(dir) {
+		dir = filepath.Dir(dir)
+	}
+	if !slices.Contains(l.dirs, dir) {
+		l.dirs = append(l.dirs, dir)
+	}
 }
 
 // readFile returns a file of at most max bytes. Its errors do not name the file.

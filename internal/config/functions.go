@@ -46,10 +46,12 @@ func (l *loader) secretFunction(parameter string, read func(string) (string, err
 
 // readSecret returns a file without one line end at its end, as editors leave it there.
 func (l *loader) readSecret(path string) (string, error) {
-	content, err := readRegular(l.path(path), maxSecret)
+	path = l.path(path)
+	content, err := readRegular(path, maxSecret)
 	if err != nil {
 		return "", fmt.Errorf("cannot read the file: %w", err)
 	}
+	l.noteFile(path)
 	return strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r"), nil
 }
 
@@ -61,13 +63,12 @@ func readEnv(name string) (string, error) {
 	return value, nil
 }
 
-// conceal removes from what the HCL library says of an expression every detail that holds a secret of that expression.
+// conceal removes what the HCL library says of an expression that holds a secret: it may quote the secret, in any form.
 func conceal(diagnostics hcl.Diagnostics, secrets []string) {
+	if len(secrets) == 0 {
+		return
+	}
 	for _, d := range diagnostics {
-		for _, secret := range secrets {
-			if secret != "" && strings.Contains(d.Summary+d.Detail, secret) {
-				d.Summary, d.Detail = "Bad expression", "The details are not shown, as they hold what file or env returned."
-			}
-		}
+		d.Summary, d.Detail = "Bad expression", "The details are not shown, as they may hold what file or env returned."
 	}
 }

@@ -50,10 +50,25 @@ type count struct{ min, max int }
 
 func (k count) describe() string { return fmt.Sprintf("number, %d to %d", k.min, k.max) }
 
+// boolean is true or false.
+type boolean struct{}
+
+func (boolean) describe() string { return "`true` or `false`" }
+
 // size is a number of bytes.
 type size struct{}
 
 func (size) describe() string { return "size" }
+
+// limit is a count or a size, or "unlimited".
+type limit struct{ of kind }
+
+func (k limit) describe() string { return k.of.describe() + ", or `\"unlimited\"`" }
+
+// variables is a map of strings by the name of an environment variable. It is not empty.
+type variables struct{}
+
+func (variables) describe() string { return "map of strings" }
 
 // duration is a length of time.
 type duration struct{ min, max time.Duration }

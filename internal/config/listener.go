@@ -46,7 +46,8 @@ const (
 var listenerBlock = &block{
 	name:     "listener",
 	label:    "NAME",
-	doc:      "A server socket. Its name is a DNS label.",
+	doc:      "A server socket. Its name is a DNS label. What it says of programs holds for those that its clients start.",
+	changes:  newSessions,
 	selector: "protocol = ",
 	attributes: slices.Concat([]attribute{
 		{
@@ -54,7 +55,7 @@ var listenerBlock = &block{
 			doc: "What it speaks: `tcpmux` serves every service that lists this listener, by name; `tcp` serves one.",
 		},
 		{
-			name: "listen", kind: text{what: "`\"HOST:PORT\"`", check: checkListen}, required: true,
+			name: "listen", kind: text{what: "`\"HOST:PORT\"`", check: checkListen}, required: true, changes: atOnce,
 			doc: "Address and port to listen on. Without a host: all addresses. Port 0: one that is free.",
 		},
 		{
@@ -73,14 +74,15 @@ var listenerBlock = &block{
 			name: "accept_message", kind: text{what: "string of printable ASCII, up to 200 bytes", check: checkMessage}, only: tcpmuxOnly,
 			doc: "What follows the `+` that accepts a client. Unset: nothing.",
 		},
-	}, limitAttributes),
-	blocks: []*block{ruleBlock, proxyProtocolBlock},
+	}, limitAttributes, userAttributes, programAttributes),
+	blocks: []*block{ruleBlock, proxyProtocolBlock, resourcesBlock},
 }
 
 var proxyProtocolBlock = &block{
 	name: "proxy_protocol",
 	doc: "Clients from these networks are proxies: they must send a PROXY protocol header, version 1 or 2, and the address in it " +
-		"is the client's. From elsewhere no header is accepted.",
+		"is the client's. Other clients connect without a header; one that they send is taken for data.",
+	changes: newSessions,
 	attributes: []attribute{
 		{
 			name: "from", kind: list{of: "networks (CIDR) or addresses"}, required: true,
@@ -106,6 +108,7 @@ func (s *section) listener() *Listener {
 		HelpListsAll:  s.word("help_lists") == "all",
 		AcceptMessage: s.text("accept_message"),
 		Limits:        s.limits(),
+		Program:       s.program(),
 		Where:         s.where(s.header),
 	}
 	in := place{}

@@ -26,12 +26,40 @@ type loader struct {
 
 	claimed        map[string]hcl.Range // addresses that are listened on
 	globalIdentity []hcl.Range          // rules of the top that need an identity
+	droppedAt      *hcl.Range           // what makes the server drop its privileges
+
+	files, dirs []string          // for Config.Files and Config.Dirs
+	fixedAt     map[string]string // for Config.fixedAt
 }
 
 // Load reads the configuration file at path and those that it includes. The Config is nil when there are errors; the
 // problems, which may be warnings only, are never nil.
 func Load(path string) (*Config, *Problems) {
-	l := &loader{dir: filepath.Dir(path), problems: newProblems(path), claimed: map[string]hcl.Range{}}
+	c, problems := load(path)
+	if problems.HasErrors() {
+		return nil, problems
+	}
+	return c, problems
+}
+
+// DataDir returns the data_dir of a configuration that may have mistakes elsewhere: the server that runs with an earlier
+// form of it is still to be found. The error says why even that cannot be read.
+func DataDir(path string) (string, error) {
+	c, problems := load(path)
+	if c == nil {
+		return "", problems.Err()
+	}
+	return c.DataDir, nil
+}
+
+// load returns all that could be read; nil if that is nothing.
+func load(path string) (*Config, *Problems) {
+	l := &loader{
+		dir:      filepath.Dir(path),
+		problems: newProblems(path),
+		claimed:  map[string]hcl.Range{},
+		fixedAt:  map[string]string{},
+	}
 	bodies := l.openAll(path)
 	if bodies == nil {
 		return nil, l.problems
@@ -39,10 +67,15 @@ func Load(path string) (*Config, *Problems) {
 	l.functions = l.valueFunctions() // not before: paths of files are shown, so no secret may be in an include
 	c := l.decode(hcl.MergeBodies(bodies))
 	l.link()
-	l.problems.sort()
-	if l.problems.HasErrors() {
-		return nil, l.problems
+	if l.torn {
+		l.problems.add(&hcl.Diagnostic{
+			Severity: hcl.DiagWarning,
+			Summary:  "Not everything was checked",
+			Detail:   "Because of the mistake in the syntax, parts of the configuration were not seen: mend it and check again.",
+		})
 	}
+	c.Files, c.Dirs, c.fixedAt = l.files, l.dirs, l.fixedAt
+	l.problems.sort()
 	return c, l.problems
 }
 
@@ -95,8 +128,10 @@ func (l *loader) where(at hcl.Range) string {
 
 // path makes a path from the configuration relative to the main file's directory.
 func (l *loader) path(p string) string {
-	if p == "" || filepath.IsAbs(p) || strings.HasPrefix(p, "/") {
+	if p == "" || isAbsolute(p) {
 		return p
 	}
 	return filepath.Join(l.dir, p)
 }
+
+func isAbsolute(p string) bool { return filepath.IsAbs(p) || strings.HasPrefix(p, "/") }

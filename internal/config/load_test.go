@@ -3,17 +3,13 @@ package config
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
-
-	"jackfield/internal/access"
 )
 
 // write makes a configuration file in a directory of its own.
@@ -35,133 +31,6 @@ func mustLoad(t testing.TB, path string) *Config {
 	return loaded
 }
 
-func TestExampleLoads(t *testing.T) {
-	loaded, problems := Load("reference/example.hcl")
-	for _, p := range problems.List() {
-		if p.Severity != "warning" || p.Summary != "Rule needs an identity" {
-			t.Errorf("%+v", p)
-		}
-	}
-	if loaded == nil {
-		t.FailNow()
-	}
-	prefixes := func(networks ...string) (out []netip.Prefix) {
-		for _, n := range networks {
-			out = append(out, netip.MustParsePrefix(n))
-		}
-		return out
-	}
-	forgetPlaces(loaded)
-	station := &Station{
-		Name: "fpga-1", Description: "Kintex board, rack 3", Lease: "none",
-		Rules: []access.Rule{{Allow: true}},
-	}
-	want := &Config{
-		DataDir: "/var/lib/jackfield",
-		Log:     Log{slog.LevelInfo, "auto"},
-		Audit:   Audit{"reference/audit.jsonl", 64 << 20, 8},
-		Admin:   &Admin{Listen: "127.0.0.1:9078"},
-		Rules: []access.Rule{
-			{From: prefixes("10.66.0.0/16", "2001:db8:66::/48")},
-			{Allow: true},
-		},
-		Limits: access.Limits{
-			MaxSessions: 5000, MaxSessionsPerSource: 200,
-			Rate: access.Rate{Count: 500, Period: time.Second}, RatePerSource: access.Rate{Count: 600, Period: time.Minute},
-			Message: "all lines are in use, try again later",
-		},
-		Listeners: []*Listener{
-			{
-				Name: "mux", Protocol: "tcpmux", Listen: "127.0.0.1:1078", ProxyProtocolFrom: prefixes("127.0.0.2/32"),
-				NameTimeout: 10 * time.Second, AcceptMessage: "go ahead",
-				Rules: []access.Rule{
-					{Services: []string{"*.fpga-2"}},
-					{Allow: true, From: prefixes("127.0.0.0/8", "10.0.0.0/8")},
-				},
-			},
-			{
-				Name: "meter", Protocol: "tcp", Listen: "127.0.0.1:2323", Service: "telnet", NameTimeout: 10 * time.Second,
-				Limits: access.Limits{MaxSessions: 10},
-			},
-		},
-		Services: []*Service{
-			{Name: "time", Listeners: []string{"mux"}, Builtin: "time"},
-			{
-				Name: "web", Listeners: []string{"mux"}, Description: "the intranet", Addresses: []string{"10.1.0.1:80", "10.1.0.2:80"},
-				DialTimeout: 5 * time.Second, SendProxyProtocol: "v2", Limits: access.Limits{MaxSessions: 100},
-				Rules: []access.Rule{
-					{From: prefixes("10.9.0.0/16")},
-					{Allow: true},
-				},
-			},
-			{
-				Name: "telnet", Addresses: []string{"127.0.0.1:23"}, DialTimeout: 10 * time.Second,
-				IdleTimeout: 30 * time.Minute, MaxDuration: 12 * time.Hour,
-			},
-			{
-				Name: "app", Listeners: []string{"mux"}, Addresses: []string{"unix:/run/app.sock"}, DialTimeout: 10 * time.Second,
-			},
-			{
-				Name: "console.fpga-1", Station: station, Listeners: []string{"mux"}, Addresses: []string{"127.0.0.1:2001"},
-				DialTimeout: 10 * time.Second,
-				Rules: []access.Rule{
-					{Users: []string{"guest"}},
-					{Groups: []string{"visitors"}},
-					{Allow: true},
-				},
-			},
-			{
-				Name: "power.fpga-1", Station: station, Listeners: []string{"mux"}, Addresses: []string{"127.0.0.1:2002"},
-				DialTimeout: 10 * time.Second,
-			},
-		},
-		Stations: []*Station{station},
-	}
-	if got, want := dump(loaded), dump(want); got != want {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
-	}
-}
-
-// dump writes a configuration a line for each thing, following pointers.
-func dump(c *Config) string {
-	lines := []string{fmt.Sprintf("%q %+v %+v %+v %+v %+v", c.DataDir, c.Log, c.Audit, *c.Admin, c.Rules, c.Limits)}
-	for _, l := range c.Listeners {
-		lines = append(lines, fmt.Sprintf("%+v", *l))
-	}
-	for _, s := range c.Services {
-		plain := *s
-		plain.Station = nil
-		lines = append(lines, fmt.Sprintf("%+v of %+v", plain, s.Station))
-	}
-	for _, s := range c.Stations {
-		lines = append(lines, fmt.Sprintf("%+v", *s))
-	}
-	return strings.Join(lines, "\n")
-}
-
-// forgetPlaces removes what has tests of its own: places and conditions.
-func forgetPlaces(c *Config) {
-	clean := func(rules []access.Rule) {
-		for i := range rules {
-			rules[i].Where, rules[i].When = "", nil
-		}
-	}
-	clean(c.Rules)
-	c.Admin.Where = ""
-	for _, l := range c.Listeners {
-		l.Where = ""
-		clean(l.Rules)
-	}
-	for _, s := range c.Services {
-		s.Where = ""
-		clean(s.Rules)
-	}
-	for _, s := range c.Stations {
-		s.Where = ""
-		clean(s.Rules)
-	}
-}
-
 func TestDefaults(t *testing.T) {
 	path := write(t, "")
 	got := mustLoad(t, path)
@@ -169,7 +38,11 @@ func TestDefaults(t *testing.T) {
 		DataDir: "/var/lib/jackfield",
 		Log:     Log{slog.LevelInfo, "auto"},
 		Audit:   Audit{filepath.FromSlash("/var/lib/jackfield/audit.jsonl"), 64 << 20, 8},
+
+		DrainTimeout: 10 * time.Second,
+		Files:        []string{path},
 	}
+	got.fixedAt = nil
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
@@ -193,6 +66,37 @@ func TestIncludedFilesFollowInOrder(t *testing.T) {
 	}
 	if want := filepath.FromSlash("testdata/good/state"); c.DataDir != want {
 		t.Errorf("data_dir is %s, want %s", c.DataDir, want)
+	}
+}
+
+func TestFilesToWatch(t *testing.T) {
+	path := write(t, `
+include = ["a.d/*.hcl", "b.d/*/*.hcl", "a.d/[x].hcl", "one.hcl"]
+max_sessions_message = file("message")`)
+	dir := filepath.Dir(path)
+	for name, content := range map[string]string{
+		"a.d/x.hcl": "", "b.d/c/y.hcl": `log { level = file("level") }`, "one.hcl": "", "message": "x", "level": "warn", "stray.hcl": "",
+	} {
+		name = filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in := func(names ...string) []string {
+		for i := range names {
+			names[i] = filepath.Join(dir, names[i])
+		}
+		return names
+	}
+	c := mustLoad(t, path)
+	if want := in("jackfield.hcl", "a.d/x.hcl", "b.d/c/y.hcl", "one.hcl", "message", "level"); !reflect.DeepEqual(c.Files, want) {
+		t.Errorf("files are %q, want %q", c.Files, want)
+	}
+	if want := in("a.d", "b.d"); !reflect.DeepEqual(c.Dirs, want) {
+		t.Errorf("directories are %q, want %q", c.Dirs, want)
 	}
 }
 

@@ -89,9 +89,10 @@ func writeBlock(out *bytes.Buffer, b *documentedBlock) {
 	if names := blockNames(b.blocks); names != "" {
 		fmt.Fprintf(out, "\nHolds the blocks %s.", names)
 	}
-	out.WriteString("\n\n| argument | value | default | what it does |\n|---|---|---|---|\n")
+	out.WriteString("\n\n| argument | value | default | changes | what it does |\n|---|---|---|---|---|\n")
 	for _, a := range b.attributes {
-		fmt.Fprintf(out, "| `%s` | %s | %s | %s |\n", a.name, a.kind.describe(), a.defaultText(), a.meaning(b.selector))
+		fmt.Fprintf(out, "| `%s` | %s | %s | %s | %s |\n",
+			a.name, a.kind.describe(), a.defaultText(), b.effect(a), a.meaning(b.selector))
 	}
 }
 
@@ -110,7 +111,8 @@ func (a attribute) defaultText() string {
 	case a.fallback == "":
 		return ""
 	}
-	if _, isNumber := a.kind.(count); isNumber {
+	switch a.kind.(type) {
+	case count, boolean:
 		return "`" + a.fallback + "`"
 	}
 	return "`\"" + a.fallback + "\"`"

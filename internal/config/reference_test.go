@@ -27,6 +27,9 @@ func TestEveryArgumentIsDocumented(t *testing.T) {
 			if a.doc == "" || a.kind.describe() == "" {
 				t.Errorf("%s: %s has no description", b.name, a.name)
 			}
+			if b.effect(a) == "" {
+				t.Errorf("%s: nothing says when a change of %s has effect", b.name, a.name)
+			}
 			if seen[a.name] || a.required && a.fallback != "" {
 				t.Errorf("%s: %s stands twice, or is required and has a default", b.name, a.name)
 			}

@@ -2,17 +2,19 @@ package config
 
 import (
 	"log/slog"
-	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 )
 
 var rootBlock = &block{
-	doc: "What stands outside of every block. Its rules and limits hold for every connection, before those of the listener.",
+	doc: "What stands outside of every block. Its rules and limits hold for every connection, before those of the listener. " +
+		"What it says of programs holds for those of every service: see [Programs](#programs).",
+	changes: atOnce,
 	attributes: slices.Concat([]attribute{
 		{
-			name: "data_dir", kind: text{what: "path", check: checkPath}, fallback: "/var/lib/jackfield",
+			name: "data_dir", kind: text{what: "path", check: checkPath}, fallback: "/var/lib/jackfield", changes: restart,
 			doc: "Where the server keeps its state: `admin.sock` and, unless `audit` says otherwise, the audit.",
 		},
 		{
@@ -20,8 +22,20 @@ var rootBlock = &block{
 			doc: "Further files, read as if they stood at the end of this one: in the order of the patterns, the files of each sorted by name. " +
 				"A pattern may match nothing; a file that is named without `*`, `?` or `[` must exist. Only the main file includes. `file` and `env` have no place here.",
 		},
-	}, limitAttributes),
-	blocks: []*block{logBlock, auditBlock, adminBlock, ruleBlock, listenerBlock, serviceBlock, stationBlock},
+		{
+			name: "watch", kind: boolean{}, fallback: "false",
+			doc: "Reload when one of the files changes, or another one comes to match `include`.",
+		},
+		{
+			name: "cut_on_reload", kind: boolean{}, fallback: "false",
+			doc: "On a reload, cut the running sessions that the new rules forbid.",
+		},
+		{
+			name: "drain_timeout", kind: duration{0, 24 * time.Hour}, fallback: "10s",
+			doc: "How long running sessions may go on when the server is told to stop.",
+		},
+	}, limitAttributes, serverUserAttributes, programAttributes),
+	blocks: []*block{logBlock, auditBlock, adminBlock, resourcesBlock, ruleBlock, listenerBlock, serviceBlock, stationBlock},
 }
 
 func (l *loader) decode(body hcl.Body) *Config {
@@ -29,7 +43,14 @@ func (l *loader) decode(body hcl.Body) *Config {
 	if include := s.attributes["include"]; include != nil && l.problems.order[include.Range.Filename] > 0 {
 		s.fail(include.NameRange, "Include in an included file", "Only the main file includes others.")
 	}
-	c := &Config{DataDir: l.path(s.text("data_dir")), Limits: s.limits()}
+	c := &Config{
+		DataDir:      l.path(s.text("data_dir")),
+		Limits:       s.limits(),
+		Program:      s.program(),
+		Watch:        s.boolean("watch"),
+		CutOnReload:  s.boolean("cut_on_reload"),
+		DrainTimeout: s.duration("drain_timeout"),
+	}
 	c.Log = s.log()
 	c.Audit = s.audit(c.DataDir)
 	c.Admin = s.admin()
@@ -51,15 +72,16 @@ func (l *loader) decode(body hcl.Body) *Config {
 }
 
 var logBlock = &block{
-	name: "log",
-	doc:  "The server's log, on standard error.",
+	name:    "log",
+	doc:     "The server's log, on standard error.",
+	changes: atOnce,
 	attributes: []attribute{
 		{
 			name: "level", kind: word{"debug", "info", "warn", "error"}, fallback: "info",
 			doc: "What is less urgent is not logged.",
 		},
 		{
-			name: "format", kind: word{"auto", "text", "json"}, fallback: "auto",
+			name: "format", kind: word{"auto", "text", "json"}, fallback: "auto", changes: restart,
 			doc: "`auto` is `text` on a terminal and `json` elsewhere.",
 		},
 	},
@@ -74,11 +96,12 @@ func (s *section) log() Log {
 }
 
 var auditBlock = &block{
-	name: "audit",
-	doc:  "The audit: an open and a close record for each session, and a record of each refusal, as JSON lines.",
+	name:    "audit",
+	doc:     "The audit: an open and a close record for each session, and a record of each refusal, as JSON lines.",
+	changes: atOnce,
 	attributes: []attribute{
 		{
-			name: "path", kind: text{what: "path", check: checkPath},
+			name: "path", kind: text{what: "path", check: checkPath}, changes: restart,
 			doc: "The file. Unset: `audit.jsonl` in `data_dir`.",
 		},
 		{
@@ -94,7 +117,7 @@ var auditBlock = &block{
 
 func (s *section) audit(dataDir string) Audit {
 	inner := s.oneOrEmpty(auditBlock)
-	a := Audit{Path: filepath.Join(dataDir, "audit.jsonl"), MaxSize: inner.size("max_size"), Keep: inner.count("keep")}
+	a := Audit{Path: defaultAudit(dataDir), MaxSize: inner.size("max_size"), Keep: inner.count("keep")}
 	if inner.has("path") {
 		a.Path = s.path(inner.text("path"))
 	}
@@ -102,8 +125,9 @@ func (s *section) audit(dataDir string) Audit {
 }
 
 var adminBlock = &block{
-	name: "admin",
-	doc:  "An HTTP port for metrics and health, nothing else. Without this block there is none.",
+	name:    "admin",
+	doc:     "An HTTP port for metrics and health, nothing else. Without this block there is none.",
+	changes: restart,
 	attributes: []attribute{
 		{
 			name: "listen", kind: text{what: "`\"HOST:PORT\"` on loopback", check: checkLoopback}, fallback: "127.0.0.1:9078",

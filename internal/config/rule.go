@@ -15,6 +15,7 @@ var ruleBlock = &block{
 	doc: "An entry of an access list. The first rule that matches decides; where there are rules and none matches, the answer is no; no rules allow. " +
 		"A rule matches when every argument in it matches; without arguments it matches everything. " +
 		"A connection is held against the rules at the top, then those of its listener, then those of the station and of the service: all must allow.",
+	changes: newSessions,
 	attributes: []attribute{
 		{
 			name: "from", kind: list{of: "networks (CIDR) or addresses"},
@@ -127,10 +128,10 @@ func (s *section) networks(name string) []netip.Prefix {
 // parseNetwork returns the network in its canonical form. The error does not quote s.
 func parseNetwork(s string) (netip.Prefix, error) {
 	if network, err := netip.ParsePrefix(s); err == nil {
-		return network.Masked(), nil
+		return access.Canonical(network), nil
 	}
 	if address, err := netip.ParseAddr(s); err == nil && address.Zone() == "" {
-		return netip.PrefixFrom(address, address.BitLen()), nil
+		return access.Canonical(netip.PrefixFrom(address, address.BitLen())), nil
 	}
 	return netip.Prefix{}, errors.New(`a network is an address with or without a length, such as "10.0.0.0/8" or "2001:db8::7"`)
 }

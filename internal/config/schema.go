@@ -1,12 +1,18 @@
 package config
 
-import "github.com/hashicorp/hcl/v2"
+import (
+	"cmp"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+)
 
 // A block says what may stand in one kind of block. Decoding, defaults and the reference all follow it.
 type block struct {
 	name       string // empty: the file itself
 	label      string // what the label is, such as "NAME"; a block without one may stand once
 	doc        string // Markdown, whole sentences
+	changes    effect // of its attributes that do not say it themselves
 	selector   string // in the reference, what attribute.only is compared with: "only with SELECTOR ONLY"
 	attributes []attribute
 	blocks     []*block
@@ -18,9 +24,22 @@ type attribute struct {
 	kind     kind
 	required bool
 	fallback string // the default, as it would be written; empty: none
+	changes  effect // empty: the block's
 	only     string // with which protocol or route it may stand; empty: with every one
 	doc      string // Markdown, whole sentences; also shown when the argument is missing or bad
 }
+
+// An effect is when a change has effect on a server that runs.
+type effect string
+
+const (
+	atOnce      effect = "at once"
+	newSessions effect = "for new sessions"
+	restart     effect = "need a restart" // a reload that changes it is refused; Config.FixedChanges knows each
+)
+
+// effect is when a change of one of the block's attributes has effect.
+func (b *block) effect(a attribute) effect { return cmp.Or(a.changes, b.changes) }
 
 // hcl returns the schema that the HCL library checks names against. Required arguments are checked by section, which knows
 // more to say about them.
@@ -46,4 +65,13 @@ func (b *block) attribute(name string) *attribute {
 		}
 	}
 	panic("the schema of " + b.name + " has no argument " + name) // decoding asks for what the schema does not have
+}
+
+// onlyWith returns attributes that may stand only with what is selected.
+func onlyWith(selected string, attributes []attribute) []attribute {
+	attributes = slices.Clone(attributes)
+	for i := range attributes {
+		attributes[i].only = selected
+	}
+	return attributes
 }

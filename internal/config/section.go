@@ -29,6 +29,7 @@ func (l *loader) open(schema *block, body hcl.Body, header hcl.Range) *section {
 	l.problems.add(diagnostics...)
 	s := &section{loader: l, schema: schema, header: header, attributes: content.Attributes, blocks: content.Blocks}
 	s.checkRequired("")
+	s.noteFixed()
 	return s
 }
 
@@ -67,7 +68,7 @@ func (s *section) one(schema *block) *section {
 		return nil
 	}
 	for _, again := range all[1:] {
-		s.fail(again.header, "Duplicate "+schema.name+" block", "The block %q stands already at %s.", schema.name, s.where(all[0].header))
+		s.fail(again.header, "Duplicate "+schema.name+" block", "The block %q is already defined at %s.", schema.name, s.where(all[0].header))
 	}
 	return all[0]
 }

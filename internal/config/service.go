@@ -20,7 +20,8 @@ var serviceBlock = &block{
 	name:  "service",
 	label: "NAME",
 	doc: "A named TCP byte stream endpoint. Its name is a DNS label; inside a station its full name has the station's behind it, as in " +
-		"`console.fpga-1`. Names are compared without case, and `help` is reserved. Exactly one of `address` and `builtin` says how it is reached.",
+		"`console.fpga-1`. Names are compared without case, and `help` is reserved. Exactly one of `address`, `command` and `builtin` says how it is reached.",
+	changes: newSessions,
 	attributes: slices.Concat([]attribute{
 		{
 			name: "listeners", kind: list{of: "listener names"},
@@ -48,14 +49,14 @@ var serviceBlock = &block{
 		},
 		{
 			name: "idle_timeout", kind: duration{time.Millisecond, math.MaxInt64},
-			doc: "Cut a session in which no byte has moved for so long. Unset: never.",
+			doc: "Cut a session in which no byte has moved for so long; the cut comes up to a quarter of that late. Unset: never.",
 		},
 		{
 			name: "max_duration", kind: duration{time.Millisecond, math.MaxInt64},
 			doc: "Cut a session that has lasted for so long. Unset: never.",
 		},
-	}, limitAttributes),
-	blocks: []*block{ruleBlock},
+	}, commandAttributes, limitAttributes, onlyWith(commandOnly, userAttributes), onlyWith(commandOnly, programAttributes)),
+	blocks: []*block{ruleBlock, resourcesBlock},
 }
 
 // service is a Service with what is needed to check references.
@@ -102,21 +103,26 @@ func (s *section) service(of *station) *Service {
 // route decodes how the service is reached.
 func (s *section) route(out *Service) {
 	var routes []string
-	for _, name := range []string{"address", "builtin"} {
+	for _, name := range []string{"address", "command", "builtin"} {
 		if s.has(name) {
 			routes = append(routes, name)
 		}
 	}
 	switch len(routes) {
 	case 0:
-		s.missing(s.header, "Service without a route", `One of "address" and "builtin" must say how the service is reached.`)
+		s.missing(s.header, "Service without a route", `One of "address", "command" and "builtin" must say how the service is reached.`)
 	case 1:
 		s.checkSelected("`" + routes[0] + "`")
+		if routes[0] != "command" {
+			s.refuseResources()
+		}
 	default:
 		s.fail(s.attributes[routes[1]].NameRange, "Service with several routes", "Only one of %s can be set.", strings.Join(quoteAll(routes), ", "))
 	}
 	out.Addresses = s.addresses()
 	out.Builtin = s.word("builtin")
+	out.Command = s.command()
+	out.Program = s.program()
 	if s.has("address") {
 		out.DialTimeout = s.duration("dial_timeout")
 		out.SendProxyProtocol = s.word("send_proxy_protocol")

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -9,8 +10,10 @@ import (
 var stationBlock = &block{
 	name:  "station",
 	label: "NAME",
-	doc:   "A set of services that is leased as one unit. Its name is a DNS label. Its rules come before those of the service, and both must allow.",
-	attributes: []attribute{
+	doc: "A set of services that is leased as one unit. Its name is a DNS label. Its rules come before those of the service, and both must allow. " +
+		"What it says of programs holds for those of its services.",
+	changes: newSessions,
+	attributes: slices.Concat([]attribute{
 		{
 			name: "lease", kind: text{what: "`\"none\"`", check: checkLease}, required: true,
 			doc: "How its use is shared. Leases are not built yet: `\"none\"` is the only possible value, and it must be written.",
@@ -23,8 +26,8 @@ var stationBlock = &block{
 			name: "description", kind: text{what: "string, up to 200 bytes", check: checkDescription},
 			doc: "For people.",
 		},
-	},
-	blocks: []*block{ruleBlock, serviceBlock},
+	}, userAttributes, programAttributes),
+	blocks: []*block{ruleBlock, serviceBlock, resourcesBlock},
 }
 
 // station is a Station with what is needed to check references.
@@ -42,6 +45,7 @@ func (s *section) station() (*Station, []*Service) {
 		Description: s.text("description"),
 		Lease:       s.text("lease"),
 		Rules:       set.rules,
+		Program:     s.program(),
 		Where:       s.where(s.header),
 	}
 	declared := &station{Station: out, listeners: s.list("listeners"), listed: s.has("listeners"), identity: set.identity}

@@ -64,13 +64,31 @@ func parsed[T any](s *section, name string, parse func(string) (T, error)) (valu
 	return value
 }
 
+// boolean returns true or false; false when the argument is not set and has no default.
+func (s *section) boolean(name string) bool {
+	value, ok := s.value(name)
+	if !ok {
+		return false
+	}
+	set, err := convert.Convert(value, cty.Bool)
+	if err != nil || set.IsNull() {
+		s.bad(s.at(name), name, "it must be true or false, without quotes")
+		return false
+	}
+	return set.True()
+}
+
 // count returns a whole number; 0 when the argument is not set and has no default.
 func (s *section) count(name string) int {
-	k := s.schema.attribute(name).kind.(count)
 	value, ok := s.value(name)
 	if !ok {
 		return 0
 	}
+	return s.whole(name, value, s.schema.attribute(name).kind.(count))
+}
+
+// whole reads a whole number within the bounds of k.
+func (s *section) whole(name string, value cty.Value, k count) int {
 	number, err := convert.Convert(value, cty.Number)
 	if err != nil || number.IsNull() {
 		s.bad(s.at(name), name, "a number is required")
@@ -90,6 +108,10 @@ func (s *section) size(name string) int64 {
 	if !ok {
 		return 0
 	}
+	return s.bytes(name, value)
+}
+
+func (s *section) bytes(name string, value cty.Value) int64 {
 	source := ""
 	switch value.Type() {
 	case cty.Number:
@@ -125,7 +147,7 @@ func (s *section) items(name, want string) []item {
 	if diagnostics.HasErrors() {
 		return s.computedItems(name, want)
 	}
-	s.checkNotEmpty(name, len(elements))
+	s.checkNotEmpty(name, "list", len(elements))
 	var items []item
 	for _, element := range elements {
 		if value, ok := s.evaluate(element); ok {
@@ -150,7 +172,7 @@ func (s *section) computedItems(name, want string) []item {
 		s.bad(at, name, want)
 		return nil
 	}
-	s.checkNotEmpty(name, value.LengthInt())
+	s.checkNotEmpty(name, "list", value.LengthInt())
 	var items []item
 	for _, element := range value.AsValueSlice() {
 		items = s.appendItem(items, name, element, at)
@@ -158,9 +180,9 @@ func (s *section) computedItems(name, want string) []item {
 	return items
 }
 
-func (s *section) checkNotEmpty(name string, length int) {
+func (s *section) checkNotEmpty(name, what string, length int) {
 	if length == 0 {
-		s.bad(s.at(name), name, "the list is empty; leave the argument out")
+		s.bad(s.at(name), name, "the "+what+" is empty; leave the argument out")
 	}
 }
 

@@ -1,11 +1,18 @@
 data_dir = "/var/lib/jackfield"
 include  = ["conf.d/*.hcl"]
 
+watch         = true
+cut_on_reload = false
+drain_timeout = "30s"
+
 max_sessions            = 5000
 max_sessions_per_source = 200
 max_rate                = "500/s"
 max_rate_per_source     = "600/m"
 max_sessions_message    = "all lines are in use, try again later"
+
+umask = "022"
+env   = { LANG = "C.UTF-8" } # of every program
 
 log {
   level  = "info"
@@ -31,6 +38,7 @@ listener "mux" {
   name_timeout   = "10s"
   help_lists     = "visible"
   accept_message = "go ahead"
+  env_keep       = ["TZ"]
 
   proxy_protocol {
     from = ["127.0.0.2"]
@@ -50,6 +58,36 @@ listener "meter" {
 service "time" {
   listeners = ["mux"]
   builtin   = "time"
+}
+
+service "upper" {
+  listeners    = ["mux"]
+  command      = ["/usr/bin/tr", "a-z", "A-Z"]
+  arg0         = "upper"
+  mode         = "plus"
+  stderr       = "log"
+  sockenv      = true
+  resolve      = false
+  kill_grace   = "2s"
+  max_sessions = 20
+
+  user      = "nobody"
+  group     = "nogroup"
+  groups    = ["nogroup"]
+  umask     = "027"
+  env       = { LC_ALL = "C", "GREETING" = "hello" }
+  env_unset = ["LANG"]
+  directory = "/"
+  nice      = 5
+
+  limits {
+    nofile = 256
+    nproc  = "unlimited"
+    cpu    = 60
+    as     = "512MiB"
+    fsize  = "1GiB"
+    core   = 0
+  }
 }
 
 service "web" {

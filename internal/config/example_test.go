@@ -1,0 +1,171 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"jackfield/internal/access"
+)
+
+func TestExampleLoads(t *testing.T) {
+	loaded, problems := Load("reference/example.hcl")
+	for _, p := range problems.List() {
+		if p.Severity != "warning" || p.Summary != "Rule needs an identity" {
+			t.Errorf("%+v", p)
+		}
+	}
+	if loaded == nil {
+		t.FailNow()
+	}
+	prefixes := func(networks ...string) (out []netip.Prefix) {
+		for _, n := range networks {
+			out = append(out, netip.MustParsePrefix(n))
+		}
+		return out
+	}
+	forgetPlaces(loaded)
+	station := &Station{
+		Name: "fpga-1", Description: "Kintex board, rack 3", Lease: "none",
+		Rules: []access.Rule{{Allow: true}},
+	}
+	want := &Config{
+		DataDir: "/var/lib/jackfield",
+		Log:     Log{slog.LevelInfo, "auto"},
+		Audit:   Audit{"reference/audit.jsonl", 64 << 20, 8},
+		Admin:   &Admin{Listen: "127.0.0.1:9078"},
+		Program: Program{Umask: new(0o022), Env: map[string]string{"LANG": "C.UTF-8"}},
+		Watch:   true, DrainTimeout: 30 * time.Second,
+		Files: []string{"reference/example.hcl"}, Dirs: []string{"reference/conf.d"},
+		Rules: []access.Rule{
+			{From: prefixes("10.66.0.0/16", "2001:db8:66::/48")},
+			{Allow: true},
+		},
+		Limits: access.Limits{
+			MaxSessions: 5000, MaxSessionsPerSource: 200,
+			Rate: access.Rate{Count: 500, Period: time.Second}, RatePerSource: access.Rate{Count: 600, Period: time.Minute},
+			Message: "all lines are in use, try again later",
+		},
+		Listeners: []*Listener{
+			{
+				Name: "mux", Protocol: "tcpmux", Listen: "127.0.0.1:1078", ProxyProtocolFrom: prefixes("127.0.0.2/32"),
+				NameTimeout: 10 * time.Second, AcceptMessage: "go ahead", Program: Program{EnvKeep: []string{"TZ"}},
+				Rules: []access.Rule{
+					{Services: []string{"*.fpga-2"}},
+					{Allow: true, From: prefixes("127.0.0.0/8", "10.0.0.0/8")},
+				},
+			},
+			{
+				Name: "meter", Protocol: "tcp", Listen: "127.0.0.1:2323", Service: "telnet", NameTimeout: 10 * time.Second,
+				Limits: access.Limits{MaxSessions: 10},
+			},
+		},
+		Services: []*Service{
+			{Name: "time", Listeners: []string{"mux"}, Builtin: "time"},
+			{
+				Name: "upper", Listeners: []string{"mux"}, Limits: access.Limits{MaxSessions: 20},
+				Command: &Command{
+					Path: "/usr/bin/tr", Args: []string{"a-z", "A-Z"}, Arg0: "upper", SockEnv: true, KillGrace: 2 * time.Second,
+				},
+				Program: Program{
+					User: "nobody", Group: "nogroup", Groups: []string{"nogroup"}, Umask: new(0o027),
+					Env: map[string]string{"LC_ALL": "C", "GREETING": "hello"}, EnvUnset: []string{"LANG"},
+					Directory: "/", Nice: new(5),
+					Limits: map[string]uint64{
+						"nofile": 256, "nproc": Unlimited, "cpu": 60, "as": 512 << 20, "fsize": 1 << 30, "core": 0,
+					},
+				},
+			},
+			{
+				Name: "web", Listeners: []string{"mux"}, Description: "the intranet", Addresses: []string{"10.1.0.1:80", "10.1.0.2:80"},
+				DialTimeout: 5 * time.Second, SendProxyProtocol: "v2", Limits: access.Limits{MaxSessions: 100},
+				Rules: []access.Rule{
+					{From: prefixes("10.9.0.0/16")},
+					{Allow: true},
+				},
+			},
+			{
+				Name: "telnet", Addresses: []string{"127.0.0.1:23"}, DialTimeout: 10 * time.Second,
+				IdleTimeout: 30 * time.Minute, MaxDuration: 12 * time.Hour,
+			},
+			{
+				Name: "app", Listeners: []string{"mux"}, Addresses: []string{"unix:/run/app.sock"}, DialTimeout: 10 * time.Second,
+			},
+			{
+				Name: "console.fpga-1", Station: station, Listeners: []string{"mux"}, Addresses: []string{"127.0.0.1:2001"},
+				DialTimeout: 10 * time.Second,
+				Rules: []access.Rule{
+					{Users: []string{"guest"}},
+					{Groups: []string{"visitors"}},
+					{Allow: true},
+				},
+			},
+			{
+				Name: "power.fpga-1", Station: station, Listeners: []string{"mux"}, Addresses: []string{"127.0.0.1:2002"},
+				DialTimeout: 10 * time.Second,
+			},
+		},
+		Stations: []*Station{station},
+	}
+	if !reflect.DeepEqual(loaded, want) {
+		t.Errorf("got\n%s\nwant\n%s", dump(loaded), dump(want))
+	}
+}
+
+// dump writes a configuration a line for each thing, following pointers.
+func dump(c *Config) string {
+	top := *c
+	top.Listeners, top.Services, top.Stations, top.Program = nil, nil, nil, Program{}
+	lines := []string{fmt.Sprintf("%+v %+v %s", top, *c.Admin, asJSON(c.Program))}
+	for _, l := range c.Listeners {
+		plain := *l
+		plain.Program = Program{}
+		lines = append(lines, fmt.Sprintf("%+v %s", plain, asJSON(l.Program)))
+	}
+	for _, s := range c.Services {
+		plain := *s
+		plain.Station, plain.Command, plain.Program = nil, nil, Program{}
+		lines = append(lines, fmt.Sprintf("%+v %s %s of %+v", plain, asJSON(s.Command), asJSON(s.Program), s.Station))
+	}
+	for _, s := range c.Stations {
+		lines = append(lines, fmt.Sprintf("%+v", *s))
+	}
+	return strings.Join(lines, "\n")
+}
+
+func asJSON(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// forgetPlaces removes what has tests of its own: places and conditions.
+func forgetPlaces(c *Config) {
+	clean := func(rules []access.Rule) {
+		for i := range rules {
+			rules[i].Where, rules[i].When = "", nil
+		}
+	}
+	clean(c.Rules)
+	c.fixedAt = nil
+	c.Admin.Where = ""
+	for _, l := range c.Listeners {
+		l.Where = ""
+		clean(l.Rules)
+	}
+	for _, s := range c.Services {
+		s.Where = ""
+		clean(s.Rules)
+	}
+	for _, s := range c.Stations {
+		s.Where = ""
+		clean(s.Rules)
+	}
+}
