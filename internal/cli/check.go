@@ -2,14 +2,15 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 
 	"github.com/spf13/cobra"
 
+	"jackfield/internal/access"
 	"jackfield/internal/config"
-	"jackfield/internal/gateway"
+	"jackfield/internal/route/command"
 )
 
 func newCheck() *cobra.Command {
@@ -22,32 +23,59 @@ source line. Exits 2 if there are errors; warnings alone leave 0. Nothing is sta
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			c, problems := config.Load(given[0])
-			if err := printProblems(cmd.OutOrStdout(), problems, asJSON); err != nil {
+			found := problems.List()
+			if c != nil {
+				found = append(found, buildProblems(c, given[0])...)
+			}
+			if asJSON {
+				return errors.Join(printJSON(cmd.OutOrStdout(), found), badIf(found))
+			}
+			if err := problems.WriteText(cmd.OutOrStdout(), isTerminal(cmd.OutOrStdout())); err != nil {
 				return err
 			}
-			if c == nil {
-				return exitError(exitBad)
+			for _, problem := range found[len(problems.List()):] {
+				fmt.Fprintf(cmd.OutOrStdout(), "Error: %s\n\n%s\n\n", problem.Summary, problem.Detail)
 			}
-			if _, err := build(c, &gateway.Gateway{}, slog.New(slog.DiscardHandler)); err != nil {
-				return usageError{err}
+			if err := badIf(found); err != nil {
+				return err
 			}
-			if !asJSON {
-				return printSummary(cmd.OutOrStdout(), c)
-			}
-			return nil
+			return printSummary(cmd.OutOrStdout(), c)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the problems as JSON")
 	return cmd
 }
 
-func printProblems(w io.Writer, problems *config.Problems, asJSON bool) error {
-	if asJSON {
-		encoder := json.NewEncoder(w)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(problems.List())
+// buildProblems finds what only the parts themselves know, such as a program that is not there.
+func buildProblems(c *config.Config, path string) []config.Problem {
+	b := builder{limits: new(access.LimitTable), launcher: new(command.Launcher)} // starts nothing
+	g, err := b.build(c)
+	if err == nil {
+		return nil
 	}
-	return problems.WriteText(w, isTerminal(w))
+	var found []config.Problem
+	for _, failure := range g.failures {
+		found = append(found, config.Problem{
+			File: path, Severity: "error", Summary: "Service that cannot work", Detail: failure.Error(),
+		})
+	}
+	return found
+}
+
+// badIf gives a check with errors its exit status.
+func badIf(found []config.Problem) error {
+	for _, problem := range found {
+		if problem.Severity == "error" {
+			return exitError(exitBad)
+		}
+	}
+	return nil
+}
+
+func printJSON(w io.Writer, found []config.Problem) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(found)
 }
 
 func printSummary(w io.Writer, c *config.Config) error {

@@ -22,7 +22,7 @@ const (
 
 // Main runs the command that the process's arguments name and returns the process's exit status.
 func Main() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	root := newRoot()
@@ -64,6 +64,7 @@ func newRoot() *cobra.Command {
 through one server, with rules, limits and an audit record for every stream.
 
 Start with "jackfield demo".`,
+		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          args(cobra.NoArgs),
@@ -73,9 +74,9 @@ Start with "jackfield demo".`,
 		return usageError{fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
 	})
 	root.AddCommand(
-		newServe(), newDemo(), newCheck(),
+		newServe(), newDemo(), newCheck(), newReload(),
 		newSessions(), newDisconnect(),
-		newTCPMUX(), newVersion(),
+		newTCPMUX(), newImport(), newVersion(),
 	)
 	return root
 }

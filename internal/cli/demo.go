@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -11,7 +12,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 	"text/template"
 	"time"
 
@@ -40,7 +45,7 @@ func newDemo() *cobra.Command {
 configuration, touches nothing outside a temporary directory, and ends with Ctrl-C.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runDemo(untilStopped(cmd.Context()), cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return runDemo(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 }
@@ -56,6 +61,7 @@ type demo struct {
 }
 
 func runDemo(ctx context.Context, out, stderr io.Writer) error {
+	signal.Ignore(syscall.SIGPIPE) // "demo | head" must not leave its directory behind
 	dir, err := os.MkdirTemp("", "jackfield-demo-")
 	if err != nil {
 		return err
@@ -78,7 +84,7 @@ func runDemo(ctx context.Context, out, stderr io.Writer) error {
 		s.close()
 		return err
 	}
-	return s.run(ctx)
+	return s.run(ctx, nil)
 }
 
 // start runs the demo's configuration the way serve does, so that what is tried here is what serve would do.
@@ -95,7 +101,21 @@ func (d *demo) start(out, stderr io.Writer) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return startServer(c, newLog(stderr, slog.LevelWarn, "auto"), narrator{out})
+	level := new(slog.LevelVar)
+	level.Set(slog.LevelWarn)
+	return startServer(start{
+		path: d.ConfigFile(), config: c, level: level, log: newLog(stderr, isTerminal(stderr), level, "auto"), extra: narrator{out},
+	})
+}
+
+// Quote writes a string as HCL has it.
+func (d *demo) Quote(s string) string {
+	return strings.NewReplacer("${", "$${", "%{", "%%{").Replace(strconv.Quote(s))
+}
+
+// Moved says whether a port is not the one that the documentation speaks of.
+func (d *demo) Moved() bool {
+	return d.MuxPort() != demoPort || !strings.HasSuffix(d.WebPort, ":"+demoWebPort)
 }
 
 // ConfigFile is the path of the demo's configuration.
@@ -187,5 +207,5 @@ func (n narrator) Closed(r *jackfield.Record) {
 }
 
 func (n narrator) Refused(r *jackfield.Record) {
-	fmt.Fprintf(n.out, "%s  refuse  %q from %s: %s %s\n", r.ID, r.Service, r.Source, r.Kind, r.Details)
+	fmt.Fprintf(n.out, "%s  refuse  %q from %s: %s\n", r.ID, r.Service, r.Source, cmp.Or(r.Details, string(r.Kind)))
 }

@@ -5,13 +5,14 @@ package cli
 import "golang.org/x/sys/unix"
 
 // descriptorLimit raises the soft limit on open descriptors to the hard one, as far as the system lets it, and returns what
-// is in force. (Go's runtime raises it too, but not for every way in which a process is started.)
+// is in force. Most often Go's runtime has raised it already; it is then left alone, for the runtime gives programs that are
+// started the limit that it found only as long as nobody else sets it.
 func descriptorLimit() uint64 {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return 0
 	}
-	if limit.Cur < limit.Max {
+	if limit.Cur+1 < limit.Max {
 		raised := unix.Rlimit{Cur: limit.Max, Max: limit.Max}
 		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &raised); err == nil {
 			return uint64(raised.Cur)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"os"
@@ -10,9 +11,21 @@ import (
 	"golang.org/x/term"
 )
 
-// newLog logs to w: text for a person at a terminal, JSON for everything else, unless format says which ("text", "json").
-func newLog(w io.Writer, level slog.Level, format string) *slog.Logger {
-	terminal := isTerminal(w)
+// How long a log that nobody reads may hold up the end of the server.
+const logPatience = time.Second
+
+// openLog makes a log that writes to w and never waits for it, and a function that ends it.
+func openLog(w io.Writer, level slog.Leveler, format string) (log *slog.Logger, end func()) {
+	writer := newLogWriter(w)
+	return newLog(writer, isTerminal(w), level, format), func() {
+		patience, cancel := context.WithTimeout(context.Background(), logPatience)
+		defer cancel()
+		writer.close(patience.Done())
+	}
+}
+
+// newLog logs text for a person at a terminal, JSON for everything else, unless format says which ("text", "json").
+func newLog(w io.Writer, terminal bool, level slog.Leveler, format string) *slog.Logger {
 	if format == "json" || format != "text" && !terminal {
 		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
 	}

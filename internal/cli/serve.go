@@ -2,7 +2,12 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"log/slog"
+	"os/signal"
+	"sync"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -17,19 +22,19 @@ func newServe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
-		Long: `Runs the server with a configuration file until it is told to stop (SIGINT, SIGTERM). It logs to standard error: text on
-a terminal, JSON otherwise, unless the configuration says which.`,
-		Args: args(cobra.NoArgs),
+		Long: `Runs the server with a configuration file. It logs to standard error: text on a terminal, JSON otherwise, unless the
+configuration says which.
+
+SIGHUP has it read the configuration again. SIGTERM and SIGINT stop it: sessions that run may go on for drain_timeout,
+then they are cut; a second signal cuts them at once.`,
+		Args: func(_ *cobra.Command, given []string) error {
+			if len(given) > 0 {
+				return usageError{fmt.Errorf("serve takes its file by a flag: serve --config %s", given[0])}
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := loadConfig(path, cmd.ErrOrStderr())
-			if err != nil {
-				return err
-			}
-			s, err := startServer(c, newLog(cmd.ErrOrStderr(), c.Log.Level, c.Log.Format), nil)
-			if err != nil {
-				return err
-			}
-			return s.run(untilStopped(cmd.Context()))
+			return serve(path, cmd.ErrOrStderr())
 		},
 	}
 	configFlag(cmd, &path)
@@ -39,6 +44,30 @@ a terminal, JSON otherwise, unless the configuration says which.`,
 func configFlag(cmd *cobra.Command, path *string) {
 	cmd.Flags().StringVar(path, "config", defaultConfig, "the configuration file")
 	cmd.MarkFlagFilename("config", "hcl")
+}
+
+func serve(path string, stderr io.Writer) error {
+	signals := watchSignals()
+	defer signals.done()
+	signal.Ignore(syscall.SIGPIPE) // a log that nobody reads any more must not end the server
+	c, err := loadConfig(path, stderr)
+	if err != nil {
+		return err
+	}
+	level := new(slog.LevelVar)
+	level.Set(c.Log.Level)
+	log, endLog := openLog(stderr, level, c.Log.Format)
+	defer endLog()
+	s, err := startServer(start{path: path, config: c, level: level, log: log})
+	if err != nil {
+		return err
+	}
+	var reloader sync.WaitGroup
+	defer reloader.Wait()
+	ctx, stop := context.WithCancel(signals.stop)
+	defer stop()
+	reloader.Go(func() { s.reloadOn(ctx, signals.hangup) })
+	return s.run(signals.stop, signals.cutNow)
 }
 
 // loadConfig reads a configuration and writes what is wrong with it to w. Warnings do not stop.
@@ -51,11 +80,4 @@ func loadConfig(path string, w io.Writer) (*config.Config, error) {
 		return nil, exitError(exitBad)
 	}
 	return c, nil
-}
-
-// untilStopped gives the end of the process's context a cause that the audit can show.
-func untilStopped(ctx context.Context) context.Context {
-	stopping, stop := context.WithCancelCause(context.WithoutCancel(ctx))
-	context.AfterFunc(ctx, func() { stop(errStopping) })
-	return stopping
 }

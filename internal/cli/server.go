@@ -2,37 +2,47 @@ package cli
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"jackfield"
+	"jackfield/internal/access"
 	"jackfield/internal/admin"
 	"jackfield/internal/audit"
 	"jackfield/internal/config"
 	"jackfield/internal/gateway"
+	"jackfield/internal/listen"
 	"jackfield/internal/metrics"
+	"jackfield/internal/route/command"
 )
 
-// A server is a configuration at work.
+// A server is a configuration at work, and those that come after it.
 type server struct {
-	config  *config.Config
-	log     *slog.Logger
-	gateway *gateway.Gateway
-	audit   *audit.Log
-	metrics *metrics.Metrics
-	doors   []door
-	sockets []*net.TCPListener // of the doors, in their order
-	admins  []*admin.Server
-	ready   atomic.Bool
+	path     string         // of the configuration
+	level    *slog.LevelVar // of log
+	log      *slog.Logger
+	instance *instance
+	sessions *gateway.Sessions
+	builder  *builder
+	launcher *command.Launcher
+	audit    *audit.Log
+	metrics  *metrics.Metrics
+	sockets  *listen.Sockets
+	cut      context.CancelCauseFunc // ends what the sockets serve
+	admins   []*admin.Server
+	ready    atomic.Bool
+
+	reloading sync.Mutex // held during a reload; before mu
+
+	mu      sync.Mutex // guards what follows
+	current *generation
+	number  int // of the current generation, counted from 1
 }
 
 var errStopping = errors.New("server is stopping")
@@ -40,96 +50,102 @@ var errStopping = errors.New("server is stopping")
 // How long requests on the admin ports may still take when the server stops.
 const adminGrace = time.Second
 
-// startServer opens everything that a configuration names: after it, nothing is missing that could be found missing. The
-// extra recorder may be nil. The caller calls Run, or Close.
-func startServer(c *config.Config, log *slog.Logger, extra jackfield.Recorder) (_ *server, err error) {
-	s := &server{config: c, log: log}
+// A start says what a server is started with.
+type start struct {
+	path   string
+	config *config.Config
+	level  *slog.LevelVar
+	log    *slog.Logger
+	extra  jackfield.Recorder // told of everything; may be nil
+}
+
+// startServer opens all that a configuration names, in an order that needs privileges first and accepts clients last. The
+// caller then calls run.
+func startServer(o start) (_ *server, err error) {
+	s := &server{path: o.path, level: o.level, log: o.log}
 	defer func() {
 		if err != nil {
 			s.close()
 		}
 	}()
-	s.limitSessions()
-	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
-		return nil, fmt.Errorf("data_dir: %w", err)
-	}
-	sessions := gateway.NewSessions(newInstance())
-	if err := s.openSocket(sessions); err != nil { // first: it finds out whether another server has this data_dir
+	ctx, cut := context.WithCancelCause(context.Background())
+	s.cut = cut
+	s.sockets = listen.NewSockets(ctx)
+	if err := s.bind(o.config); err != nil {
 		return nil, err
 	}
-	recorder, err := s.openRecorder(extra)
-	if err != nil {
+	if err := becomeUser(o.config); err != nil {
 		return nil, err
 	}
-	s.gateway = &gateway.Gateway{Sessions: sessions, Recorder: recorder, Log: log}
-	if s.doors, err = build(c, s.gateway, log); err != nil {
+	if err := s.openState(o); err != nil {
 		return nil, err
 	}
-	if err := s.bind(); err != nil {
+	if err := s.install(o.config); err != nil {
 		return nil, err
 	}
-	return s, s.openPort()
+	if err := s.openPort(o.config); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
-// openRecorder opens the audit log, which can fail and comes first, and the metrics.
-func (s *server) openRecorder(extra jackfield.Recorder) (jackfield.Recorder, error) {
-	log, err := audit.Open(audit.Options{
-		Path: s.config.Audit.Path, MaxSize: s.config.Audit.MaxSize, Keep: s.config.Audit.Keep, Log: s.log,
-	})
-	if err != nil {
-		return nil, err
+// bind opens the listening sockets, or takes those that systemd opened. Nothing is accepted yet.
+func (s *server) bind(c *config.Config) error {
+	if err := adoptSockets(s.sockets, c); err != nil {
+		return err
 	}
-	s.audit, s.metrics = log, metrics.New(version)
-	recorders := []jackfield.Recorder{s.audit, s.metrics}
-	if extra != nil {
-		recorders = append(recorders, extra)
+	var failures []error
+	for _, l := range c.Listeners {
+		failures = append(failures, s.sockets.Bind(&listen.Server{Name: l.Name, Address: l.Listen}))
 	}
-	return audit.Multi(recorders...), nil
+	return errors.Join(failures...)
 }
 
-// limitSessions keeps the server from accepting more sessions than it has descriptors for.
-func (s *server) limitSessions() {
-	allowed := sessionsAllowed(descriptorLimit())
-	limit := &s.config.Limits.MaxSessions
-	switch {
-	case allowed == 0:
-	case *limit == 0:
-		*limit = allowed
-	case *limit > allowed:
-		s.log.Warn("max_sessions is more than the limit on open descriptors leaves room for",
-			"max_sessions", *limit, "room_for", allowed)
+// openState opens what is in data_dir. The admin socket comes first: it finds out whether another server is there.
+func (s *server) openState(o start) error {
+	c := o.config
+	if err := openDataDir(c.DataDir); err != nil {
+		return fmt.Errorf("data_dir %s cannot be used: %w (name another one in the configuration, or run as its owner)", c.DataDir, err)
 	}
-}
-
-// newInstance names this run of the server: it begins the short ids of its requests.
-func newInstance() string { return strings.ToLower(rand.Text()[:4]) }
-
-func (s *server) bind() error {
-	for _, d := range s.doors {
-		ln, err := net.Listen("tcp", d.address)
-		if err != nil {
-			return fmt.Errorf("listener %q: %w", d.server.Name, err)
-		}
-		s.sockets = append(s.sockets, ln.(*net.TCPListener))
-	}
-	return nil
-}
-
-func (s *server) openSocket(sessions *gateway.Sessions) error {
 	status := admin.Status{Version: version, PID: os.Getpid(), Started: time.Now()}
-	socket, err := admin.ListenSocket(s.socketPath(), liveSessions{sessions}, status, s.log)
+	socket, err := admin.ListenSocket(filepath.Join(c.DataDir, admin.SocketName), control{s}, status, s.log)
 	if err != nil {
 		return err
 	}
 	s.admins = append(s.admins, socket)
+	if s.instance, err = openInstance(c.DataDir); err != nil {
+		return err
+	}
+	s.reportSurvivors() // before this run has any
+	s.sessions = gateway.NewSessions(s.instance.run())
+	s.audit, err = audit.Open(audit.Options{Path: c.Audit.Path, MaxSize: c.Audit.MaxSize, Keep: c.Audit.Keep, Log: s.log})
+	if err != nil {
+		return err
+	}
+	s.metrics = metrics.New(version)
+	s.launcher = command.NewLauncher()
+	s.builder = &builder{
+		gateway:  gateway.Gateway{Sessions: s.sessions, Recorder: s.recorder(o.extra), Log: s.log},
+		limits:   new(access.LimitTable),
+		launcher: s.launcher,
+		log:      s.log,
+	}
 	return nil
 }
 
-func (s *server) openPort() error {
-	if s.config.Admin == nil {
+// recorder tells the audit log first: it alone can fail.
+func (s *server) recorder(extra jackfield.Recorder) jackfield.Recorder {
+	if extra == nil {
+		return audit.Multi(s.audit, s.metrics)
+	}
+	return audit.Multi(s.audit, s.metrics, extra)
+}
+
+func (s *server) openPort(c *config.Config) error {
+	if c.Admin == nil {
 		return nil
 	}
-	port, err := admin.ListenPort(s.config.Admin.Listen, s.metrics.Handler(), s.ready.Load, s.log)
+	port, err := admin.ListenPort(c.Admin.Listen, s.metrics.Handler(), s.ready.Load, s.log)
 	if err != nil {
 		return err
 	}
@@ -137,42 +153,106 @@ func (s *server) openPort() error {
 	return nil
 }
 
-func (s *server) socketPath() string { return filepath.Join(s.config.DataDir, admin.SocketName) }
-
-// run serves until ctx ends or a socket breaks. Sessions that still run then are cut.
-func (s *server) run(ctx context.Context) error {
-	defer s.close()
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	var running sync.WaitGroup
-	for i, d := range s.doors {
-		running.Go(func() {
-			if err := d.server.Serve(ctx, s.sockets[i]); err != nil {
-				stop(fmt.Errorf("listener %q: %w", d.server.Name, err))
-			}
-		})
-		s.log.Info("listening", "listener", d.server.Name, "protocol", d.protocol, "address", s.sockets[i].Addr().String())
+// install puts a configuration to work in place of the current one, if there is one. After an error nothing has changed.
+func (s *server) install(c *config.Config) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	limitSessions(c, s.log)
+	next, err := s.builder.build(c)
+	if err != nil {
+		return err
 	}
+	if s.current == nil {
+		next.enforce() // before the first client
+	}
+	if err := s.sockets.Swap(next.servers); err != nil {
+		return explainBind(err, c)
+	}
+	next.enforce()
+	s.level.Set(c.Log.Level)
+	s.audit.SetRotation(c.Audit.MaxSize, c.Audit.Keep)
+	s.current = next
+	s.number++
+	for _, l := range next.servers {
+		s.log.Info("listening", "listener", l.Name, "protocol", next.listeners[l.Name].Protocol,
+			"address", s.sockets.Addr(l).String(), "generation", s.number)
+	}
+	return nil
+}
+
+// limitSessions keeps the server from accepting more sessions than it has descriptors for.
+func limitSessions(c *config.Config, log *slog.Logger) {
+	allowed := sessionsAllowed(descriptorLimit())
+	limit := &c.Limits.MaxSessions
+	switch {
+	case allowed == 0:
+	case *limit == 0:
+		*limit = allowed
+	case *limit > allowed:
+		log.Warn("max_sessions is more than the limit on open descriptors leaves room for",
+			"max_sessions", *limit, "room_for", allowed)
+	}
+}
+
+// run serves until ctx ends, then stops: what runs may go on for the drain_timeout, or until cutNow is closed, and is cut
+// then.
+func (s *server) run(ctx context.Context, cutNow <-chan struct{}) error {
+	defer s.close()
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	var admins sync.WaitGroup
 	for _, a := range s.admins {
-		running.Go(func() {
+		admins.Go(func() {
 			if err := a.Serve(); err != nil {
-				stop(fmt.Errorf("admin: %w", err))
+				fail(fmt.Errorf("admin: %w", err))
 			}
 		})
 		s.log.Info("listening", "listener", "admin", "protocol", "http", "address", a.Addr().String())
 	}
 	s.ready.Store(true)
-	s.log.Info("serving", "version", version, "max_sessions", s.config.Limits.MaxSessions)
+	notifyReady()
+	stopWatchdog := feedWatchdog()
+	s.log.Info("serving", "version", version, "instance", s.instance.run())
 
 	<-ctx.Done()
 	s.ready.Store(false)
-	s.log.Info("stopping", "sessions", s.gateway.Sessions.Len())
+	notifyStopping()
+	s.drain(cutNow)
 	s.shutdownAdmin()
-	running.Wait()
-	if cause := context.Cause(ctx); !errors.Is(cause, errStopping) {
+	admins.Wait()
+	stopWatchdog()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, errStopping) {
 		return cause
 	}
 	return nil
+}
+
+// drain stops accepting and waits for the sessions that run, for a time.
+func (s *server) drain(cutNow <-chan struct{}) {
+	timeout := s.generation().config.DrainTimeout
+	s.log.Info("stopping", "sessions", s.sessions.Len(), "drain_timeout", timeout.String())
+	s.sockets.StopAccepting()
+	served := make(chan struct{})
+	go func() { s.sockets.Wait(); close(served) }()
+	patience := time.NewTimer(timeout)
+	defer patience.Stop()
+	select {
+	case <-served:
+	case <-patience.C:
+	case <-cutNow:
+	}
+	if left := s.sessions.Len(); left > 0 {
+		s.log.Warn("cutting sessions", "sessions", left)
+	}
+	s.cut(errStopping)
+	<-served
+	s.log.Info("stopped")
+}
+
+func (s *server) generation() *generation {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current
 }
 
 func (s *server) shutdownAdmin() {
@@ -188,35 +268,16 @@ func (s *server) shutdownAdmin() {
 
 // close gives back what startServer took.
 func (s *server) close() {
+	s.cut(errStopping)
+	s.sockets.StopAccepting()
+	s.sockets.Wait()
 	s.shutdownAdmin()
-	for _, ln := range s.sockets {
-		ln.Close()
+	if s.launcher != nil {
+		s.launcher.Close()
 	}
 	if s.audit != nil {
 		if err := s.audit.Close(); err != nil {
 			s.log.Error("audit log", "error", err)
 		}
 	}
-}
-
-// liveSessions shows the gateway's sessions to those who administer.
-type liveSessions struct{ *gateway.Sessions }
-
-func (l liveSessions) List() []admin.Session {
-	var list []admin.Session
-	for _, live := range l.Sessions.List() {
-		list = append(list, admin.Session{
-			ID:               live.ID,
-			Listener:         live.Listener,
-			Protocol:         live.Protocol,
-			Source:           live.Source,
-			User:             live.Identity.User,
-			Service:          string(live.Service),
-			Route:            live.Route,
-			Started:          live.Time,
-			BytesFromClient:  live.Transfer.FromClient,
-			BytesFromService: live.Transfer.FromService,
-		})
-	}
-	return list
 }

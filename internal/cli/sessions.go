@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -30,11 +31,11 @@ func (f *adminFlags) client() (*admin.Client, error) {
 	if f.socket != "" {
 		return admin.Dial(f.socket), nil
 	}
-	c, problems := config.Load(f.config)
-	if c == nil {
-		return nil, fmt.Errorf("cannot tell which server is meant: %w (name its socket with --socket)", problems.Err())
+	dataDir, err := config.DataDir(f.config)
+	if err != nil {
+		return nil, fmt.Errorf("cannot tell which server is meant: %w (name its socket with --socket)", err)
 	}
-	return admin.Dial(filepath.Join(c.DataDir, admin.SocketName)), nil
+	return admin.Dial(filepath.Join(dataDir, admin.SocketName)), nil
 }
 
 func newSessions() *cobra.Command {
@@ -108,13 +109,15 @@ audit record says that it was disconnected by an administrator.`,
 			if err != nil {
 				return err
 			}
+			var failures []error
 			for _, id := range ids {
 				if err := client.Disconnect(cmd.Context(), id); err != nil {
-					return fmt.Errorf("%s: %w", id, err)
+					failures = append(failures, fmt.Errorf("%s: %w", id, err))
+					continue
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "%s disconnected\n", id)
 			}
-			return nil
+			return errors.Join(failures...)
 		},
 	}
 	flags.add(cmd)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -43,6 +44,9 @@ the service still has to say arrives. Without NAME, the names of the server's se
 			}
 			if o.json && len(given) == 2 {
 				return usageError{errors.New("--json is for the list of services")}
+			}
+			if o.timeout <= 0 {
+				return usageError{errors.New("--timeout must be more than 0")}
 			}
 			conn, err := o.dial(cmd.Context(), given[0])
 			if err != nil {
@@ -111,8 +115,8 @@ func (o *tcpmuxOptions) patience(ctx context.Context) (context.Context, context.
 	return context.WithTimeoutCause(ctx, o.timeout, errors.New("the server did not answer in time"))
 }
 
-// join copies in to conn and conn to out until conn's end. The end of in ends only our direction. What still waits for in
-// by then is left behind, as the process is about to end.
+// join copies in to conn and conn to out until both have ended; the end of one ends only that direction. Only a person at a
+// terminal is not waited for once the service has said all.
 func join(ctx context.Context, conn net.Conn, in io.Reader, out io.Writer) error {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
@@ -125,29 +129,24 @@ func join(ctx context.Context, conn net.Conn, in io.Reader, out io.Writer) error
 		sent <- err
 	}()
 	if _, err := io.Copy(out, conn); err != nil {
-		return err
+		return explain(err)
 	}
-	select {
-	case err := <-sent:
-		return ignoreClosed(err)
-	default:
+	if isTerminal(in) {
 		return nil
 	}
-}
-
-// ignoreClosed drops the errors of a service that had ended in order before all of our input was read.
-func ignoreClosed(err error) error {
-	var op *net.OpError
-	if errors.As(err, &op) {
-		return nil
-	}
-	return err
+	return explain(<-sent)
 }
 
 func explain(err error) error {
 	var refused *tcpmux.RefusedError
 	if errors.As(err, &refused) {
 		return fmt.Errorf("refused by the server: %s", visible(refused.Text))
+	}
+	switch {
+	case errors.Is(err, syscall.ECONNRESET):
+		return errors.New("the connection was reset: the service broke it, or the server cut the session")
+	case errors.Is(err, syscall.EPIPE): // whoever reads our output, or the service, has had enough
+		return nil
 	}
 	return err
 }

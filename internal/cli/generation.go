@@ -1,0 +1,191 @@
+package cli
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"jackfield"
+	"jackfield/internal/access"
+	"jackfield/internal/config"
+	"jackfield/internal/gateway"
+	"jackfield/internal/listen"
+	"jackfield/internal/listen/tcp"
+	"jackfield/internal/listen/tcpmux"
+	"jackfield/internal/proxyproto"
+	"jackfield/internal/route/builtin"
+	"jackfield/internal/route/command"
+	"jackfield/internal/route/dial"
+)
+
+// A generation is one configuration at work. It does not change; a reload makes the next one.
+type generation struct {
+	*builder
+	config    *config.Config
+	gateway   *gateway.Gateway
+	listeners map[string]*gateway.Listener // by name
+	servers   []*listen.Server             // of the listeners
+
+	// limits are put in force when the generation is: they go on counting the sessions of earlier ones.
+	limits map[*access.Limit]access.Limits
+
+	failures []error
+}
+
+// A builder makes generations. Its parts outlive them.
+type builder struct {
+	gateway  gateway.Gateway // without what a generation says
+	limits   *access.LimitTable
+	launcher *command.Launcher
+	log      *slog.Logger
+}
+
+// build makes a generation. It opens nothing and changes nothing. Its error has all that is wrong.
+func (b *builder) build(c *config.Config) (*generation, error) {
+	g := &generation{
+		builder:   b,
+		config:    c,
+		gateway:   new(b.gateway),
+		listeners: make(map[string]*gateway.Listener),
+		limits:    make(map[*access.Limit]access.Limits),
+	}
+	g.gateway.Global = g.level("global", c.Rules, c.Limits)
+	for _, l := range c.Listeners {
+		g.servers = append(g.servers, g.server(l))
+	}
+	g.checkUnpublished()
+	return g, errors.Join(g.failures...)
+}
+
+// level makes the demands of one level. A limit without a message of its own has the global one.
+func (g *generation) level(name string, rules []access.Rule, limits access.Limits) gateway.Level {
+	limit := g.builder.limits.Get(name)
+	limits.Message = cmp.Or(limits.Message, g.config.Limits.Message)
+	g.limits[limit] = limits
+	l := gateway.Level{Limit: limit}
+	if len(rules) > 0 {
+		l.ACL = access.NewACL(name, rules)
+	}
+	return l
+}
+
+// enforce puts the generation's limits in force.
+func (g *generation) enforce() {
+	for limit, limits := range g.limits {
+		limit.Configure(limits)
+	}
+}
+
+// service makes a service as a listener publishes it; l is nil for one that none publishes.
+func (g *generation) service(l *config.Listener, s *config.Service) *gateway.Service {
+	route, err := g.route(l, s)
+	if err != nil {
+		g.fail(fmt.Errorf("%s: service %q: %w", s.Where, s.Name, err))
+	}
+	service := &gateway.Service{
+		Name:        s.Name,
+		Route:       route,
+		Answers:     s.Command != nil && s.Command.Dedicated,
+		IdleTimeout: s.IdleTimeout,
+		MaxDuration: s.MaxDuration,
+	}
+	if s.Station != nil {
+		service.Levels = append(service.Levels, g.level("station."+s.Station.Name, s.Station.Rules, access.Limits{}))
+	}
+	service.Levels = append(service.Levels, g.level("service."+string(s.Name), s.Rules, s.Limits))
+	return service
+}
+
+// fail notes what is wrong, once: a service is made for each of its listeners.
+func (g *generation) fail(err error) {
+	for _, known := range g.failures {
+		if known.Error() == err.Error() {
+			return
+		}
+	}
+	g.failures = append(g.failures, err)
+}
+
+func (g *generation) route(l *config.Listener, s *config.Service) (jackfield.Route, error) {
+	switch {
+	case s.Builtin != "":
+		return builtin.New(s.Builtin)
+	case s.Command != nil:
+		return newCommand(s.Command, g.config.ProgramOf(l, s), g.launcher, g.log)
+	}
+	return dial.New(dial.Options{
+		Addresses: s.Addresses,
+		Timeout:   s.DialTimeout,
+		SendProxy: map[string]proxyproto.Version{"v1": proxyproto.V1, "v2": proxyproto.V2}[s.SendProxyProtocol],
+	})
+}
+
+func (g *generation) server(l *config.Listener) *listen.Server {
+	listener := &gateway.Listener{
+		Name:     l.Name,
+		Protocol: l.Protocol,
+		Level:    g.level("listener."+l.Name, l.Rules, l.Limits),
+		Services: g.published(l),
+	}
+	g.listeners[l.Name] = listener
+	return &listen.Server{
+		Name:      l.Name,
+		Address:   l.Listen,
+		Handler:   g.handler(l, listener),
+		Log:       g.log,
+		ProxyFrom: l.ProxyProtocolFrom,
+	}
+}
+
+func (g *generation) published(l *config.Listener) map[jackfield.Name]*gateway.Service {
+	published := make(map[jackfield.Name]*gateway.Service)
+	for _, s := range g.config.Services {
+		if s.Name == l.Service || slices.Contains(s.Listeners, l.Name) {
+			published[s.Name] = g.service(l, s)
+		}
+	}
+	return published
+}
+
+// checkUnpublished finds what is wrong with services that no listener has, for check.
+func (g *generation) checkUnpublished() {
+	for _, s := range g.config.Services {
+		published := slices.ContainsFunc(g.servers, func(l *listen.Server) bool {
+			return g.listeners[l.Name].Services[s.Name] != nil
+		})
+		if !published {
+			g.service(nil, s)
+		}
+	}
+}
+
+func (g *generation) handler(l *config.Listener, listener *gateway.Listener) listen.Handler {
+	if l.Protocol == "tcp" {
+		return &tcp.Handler{
+			Gateway:     g.gateway,
+			Listener:    listener,
+			Service:     l.Service,
+			TellLimited: g.hasLimitMessage(l),
+		}
+	}
+	return &tcpmux.Handler{
+		Gateway:       g.gateway,
+		Listener:      listener,
+		NameTimeout:   l.NameTimeout,
+		AcceptMessage: l.AcceptMessage,
+		HelpListsAll:  l.HelpListsAll,
+	}
+}
+
+// hasLimitMessage says whether a client that a limit turns away at this listener of protocol tcp is to be told so.
+func (g *generation) hasLimitMessage(l *config.Listener) bool {
+	message := cmp.Or(g.config.Limits.Message, l.Limits.Message)
+	for _, s := range g.config.Services {
+		if s.Name == l.Service {
+			message = cmp.Or(message, s.Limits.Message)
+		}
+	}
+	return message != ""
+}

@@ -1,0 +1,54 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Signals of a server, from its start on.
+type signals struct {
+	stop   context.Context // done at the first SIGINT or SIGTERM
+	cutNow chan struct{}   // closed at the second
+	hangup chan struct{}   // one token for each SIGHUP, as long as there is room: reloads that wait are one
+	done   func()
+}
+
+// watchSignals takes the process's signals over, until done is called.
+func watchSignals() *signals {
+	stop, cancel := context.WithCancelCause(context.Background())
+	s := &signals{stop: stop, cutNow: make(chan struct{}), hangup: make(chan struct{}, 1)}
+	incoming := make(chan os.Signal, 8)
+	signal.Notify(incoming, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		stops := 0
+		for sig := range incoming {
+			if sig == syscall.SIGHUP {
+				s.reload()
+				continue
+			}
+			if stops++; stops == 2 {
+				close(s.cutNow)
+			}
+			cancel(errStopping)
+		}
+	}()
+	s.done = func() {
+		signal.Stop(incoming)
+		close(incoming)
+		<-finished
+		cancel(errors.New("done"))
+	}
+	return s
+}
+
+func (s *signals) reload() {
+	select {
+	case s.hangup <- struct{}{}:
+	default:
+	}
+}
