@@ -34,6 +34,11 @@ var harms = []harm{
 	{"service that closes at once", serviceThatCloses, ""},
 	{"service that never reads", serviceThatNeverReads, ""},
 	{"client that never reads", clientThatNeverReads, ""},
+	{"program that never reads", programThatNeverReads, ""},
+	{"program that closes its descriptors and lives on", running("closes-all", ""), ""},
+	{"program that forks and leaves", running("leaves", "gone\n"), ""},
+	{"program that leaves a child that ignores SIGTERM", running("stubborn", "gone\n"), ""},
+	{"program that writes 100 MB to stderr", running("complains", "done\n"), ""},
 }
 
 const harmlessConfig = `
@@ -67,6 +72,31 @@ service "closes" {
 service "deaf" {
   listeners = ["mux"]
   address   = env("deaf")
+}
+service "cat" {
+  listeners = ["mux"]
+  command   = ["/bin/cat"]
+}
+service "sleeps" {
+  listeners = ["mux"]
+  command   = ["/bin/sleep", "2"]
+}
+service "closes-all" {
+  listeners = ["mux"]
+  command   = ["/bin/sh", "-c", "exec 0<&- 1>&- 2>&-; sleep 1"]
+}
+service "leaves" {
+  listeners = ["mux"]
+  command   = ["/bin/sh", "-c", "setsid sleep 2 & echo gone"]
+}
+service "stubborn" {
+  listeners  = ["mux"]
+  command    = ["/bin/sh", "-c", "trap '' TERM; sleep 600 & echo gone"]
+  kill_grace = "1s"
+}
+service "complains" {
+  listeners = ["mux"]
+  command   = ["/bin/sh", "-c", "yes | head -c 100000000 >&2; echo done"]
 }
 `
 
@@ -132,16 +162,16 @@ func (h *harm) checkLog(t *testing.T, s *live.Server, before int) {
 	}
 }
 
-// request is what must always work, over both routes.
+// request is what must always work, over every route.
 func request(t *testing.T, s *live.Server) {
 	t.Helper()
-	for _, service := range []string{"echo", "reply"} {
+	for _, service := range []string{"echo", "reply", "cat"} {
 		c := open(t, s, "mux")
 		say(t, c, service+"\r\nhello")
 		if err := c.CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
-		expect(t, c, map[string]string{"echo": "+\r\nhello", "reply": "+\r\ngot hello"}[service])
+		expect(t, c, map[string]string{"echo": "+\r\nhello", "reply": "+\r\ngot hello", "cat": "+\r\nhello"}[service])
 		expectEnd(t, c, "FIN")
 		c.Close()
 	}
@@ -251,6 +281,30 @@ func serviceThatNeverReads(t *testing.T, s *live.Server) {
 	}
 	c.SetLinger(0)
 	c.Close()
+}
+
+// programThatNeverReads ends by itself: it does not notice that its client has gone.
+func programThatNeverReads(t *testing.T, s *live.Server) {
+	c := open(t, s, "mux")
+	say(t, c, "sleeps\r\n")
+	expect(t, c, "+\r\n")
+	c.SetWriteDeadline(time.Now().Add(time.Second))
+	const most = 64 << 20
+	if sent, err := c.ReadFrom(io.LimitReader(endless{}, most)); sent == most || !os.IsTimeout(err) {
+		t.Errorf("%d bytes were sent: %v", sent, err)
+	}
+	c.SetLinger(0)
+	c.Close()
+}
+
+// running has the client wait for a program's answer and its end.
+func running(service, answer string) func(*testing.T, *live.Server) {
+	return func(t *testing.T, s *live.Server) {
+		c := open(t, s, "mux")
+		say(t, c, service+"\r\n")
+		expect(t, c, "+\r\n"+answer)
+		expectEnd(t, c, "FIN")
+	}
 }
 
 func clientThatNeverReads(t *testing.T, s *live.Server) {

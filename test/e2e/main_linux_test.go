@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"testing"
@@ -26,6 +27,7 @@ func TestMain(m *testing.M) {
 //	[!] audit TEST...     waits until a line of data/audit.jsonl passes every test; with !, no line does now
 //	[!] log TEST...       the same for the server's log. A test is FIELD=TEXT or FIELD~REGEXP; of a list, one element
 //	                      must pass; an empty list is ''
+//	hangup                sends SIGHUP to the server
 //	backend KIND [NAME]   serves the given kind of service (see backends) and puts its address into $NAME, or $KIND; the
 //	                      configuration reads it with env("NAME")
 //	dial NAME ADDRESS     connects to an address
@@ -33,7 +35,10 @@ func TestMain(m *testing.M) {
 //	receive NAME TEXT     reads exactly this
 //	end NAME              ends our side of the connection
 //	ended NAME FIN|RST    waits for the other side's end, before which nothing may come
+//	remember NAME         puts what the last program printed, without the line end, into $NAME
 //	status N PROGRAM...   runs a program that must exit with status N
+//
+// The condition [root] holds for tests that are run as root.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
@@ -43,6 +48,12 @@ func TestScripts(t *testing.T) {
 			env.Setenv("GORACE", live.RaceOptions)
 			env.Values[stateKey{}] = &state{clients: map[string]*client{}}
 			return nil
+		},
+		Condition: func(name string) (bool, error) {
+			if name != "root" {
+				return false, fmt.Errorf("there is no condition %q", name)
+			}
+			return os.Getuid() == 0, nil
 		},
 		Cmds: commands(),
 	})

@@ -18,11 +18,13 @@ import (
 type server = live.Server
 
 var serverCommands = map[string]command{
-	"serve":   serve,
-	"backend": backend,
-	"audit":   audit,
-	"log":     serverLog,
-	"status":  status,
+	"serve":    serve,
+	"backend":  backend,
+	"audit":    audit,
+	"log":      serverLog,
+	"hangup":   hangup,
+	"remember": remember,
+	"status":   status,
 }
 
 func serve(ts *testscript.TestScript, neg bool, args []string) {
@@ -56,6 +58,11 @@ func backend(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(name, address)
 	state := stateOf(ts)
 	state.environment = append(state.environment, name+"="+address)
+}
+
+func hangup(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 0, 0, "hangup")
+	ts.Check(syscall.Kill(stateOf(ts).server.PID(), syscall.SIGHUP))
 }
 
 func audit(ts *testscript.TestScript, neg bool, args []string) {
@@ -100,6 +107,11 @@ func lineTests(ts *testscript.TestScript, args []string) []live.Test {
 		}
 	}
 	return tests
+}
+
+func remember(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 1, 1, "remember NAME")
+	ts.Setenv(args[0], strings.TrimSuffix(ts.ReadFile("stdout"), "\n"))
 }
 
 func status(ts *testscript.TestScript, neg bool, args []string) {

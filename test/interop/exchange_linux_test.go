@@ -124,7 +124,7 @@ func accepted(reply []byte) bool {
 	return len(reply) > 0 && reply[0] == '+' && bytes.IndexByte(reply, '\n') >= 0
 }
 
-var shortID = regexp.MustCompile(`\[[0-9a-z]+-[0-9a-z]+\]`)
+var shortID = regexp.MustCompile(`\[[0-9a-z]+-[0-9a-z]+-[0-9a-z]+\]`)
 
 // normal makes the short id of a refusal, which is never the same, one that always is.
 func normal(reply string) string { return shortID.ReplaceAllString(reply, "[ID]") }
