@@ -123,6 +123,7 @@ func TestDevFull(t *testing.T) {
 
 func TestWhatDoesNotFitIsCounted(t *testing.T) {
 	path, log := open(t, Options{})
+	log.refusals = rate.NewLimiter(rate.Inf, 0) // the queue is what is tested
 	disk := breakDisk(log, 0)
 	const refusals, closes = 2000, 600
 	for range refusals {

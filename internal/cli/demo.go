@@ -12,11 +12,9 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"text/template"
 	"time"
 
@@ -61,7 +59,7 @@ type demo struct {
 }
 
 func runDemo(ctx context.Context, out, stderr io.Writer) error {
-	signal.Ignore(syscall.SIGPIPE) // "demo | head" must not leave its directory behind
+	surviveBrokenPipes() // "demo | head" must not leave its directory behind
 	dir, err := os.MkdirTemp("", "jackfield-demo-")
 	if err != nil {
 		return err

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os/signal"
 	"sync"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -49,7 +47,7 @@ func configFlag(cmd *cobra.Command, path *string) {
 func serve(path string, stderr io.Writer) error {
 	signals := watchSignals()
 	defer signals.done()
-	signal.Ignore(syscall.SIGPIPE) // a log that nobody reads any more must not end the server
+	surviveBrokenPipes()
 	c, err := loadConfig(path, stderr)
 	if err != nil {
 		return err

@@ -16,6 +16,10 @@ type signals struct {
 	done   func()
 }
 
+// surviveBrokenPipes keeps a log or output that nobody reads any more from ending the process. The signal is not ignored:
+// programs that are started would inherit that.
+func surviveBrokenPipes() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
+
 // watchSignals takes the process's signals over, until done is called.
 func watchSignals() *signals {
 	stop, cancel := context.WithCancelCause(context.Background())

@@ -221,7 +221,10 @@ func TestProgramIsOrdinary(t *testing.T) {
 	if len(words) < 2 || words[0] != words[1] {
 		t.Fatalf("group and process id: %q", got)
 	}
-	for _, line := range []string{"SigBlk: 0000000000000000\n", "SigIgn: 0000000000000000\n", "flags: 02\n"} {
+	// Two signals that glibc keeps for itself (32, 33) are ignored by what its posix_spawn starts, make's children for one.
+	got = strings.NewReplacer("SigIgn: 0000000080000000", "SigIgn: 0", "SigIgn: 0000000180000000", "SigIgn: 0",
+		"SigIgn: 0000000000000000", "SigIgn: 0").Replace(got)
+	for _, line := range []string{"SigBlk: 0000000000000000\n", "SigIgn: 0\n", "flags: 02\n"} {
 		if !strings.Contains(got, line) {
 			t.Errorf("%q is not in %q", line, got)
 		}

@@ -11,8 +11,9 @@ import (
 )
 
 // Open starts the program behind a socketpair, up to the point where it waits to go on, and returns a jackfield.Program. It
-// goes on, and may speak, from the first call of Bare, Read or Write. When ctx,
-// which is that of the session, is cancelled, the program is terminated.
+// goes on, and may speak, from the first call of Bare, Read or Write. A program that waits is ended when ctx, which is that of
+// the session, is cancelled; one that runs, when the stream is then closed: if it ended before the client is reset, a cut
+// answer would look complete.
 func (r *Route) Open(ctx context.Context, req *jackfield.Request) (jackfield.Stream, error) {
 	near, far, err := socketPair(unix.SOCK_STREAM)
 	if err != nil {
@@ -62,6 +63,7 @@ func (s *relayed) Bare() jackfield.Stream {
 	defer s.mu.Unlock()
 	if !s.running && !s.closed && s.cancelled() == nil {
 		s.running = true
+		s.release()
 		go s.run()
 	}
 	return s.conn
@@ -86,7 +88,6 @@ func (s *relayed) run() {
 	_ = s.conn.CloseWrite()
 	s.closeFar()
 	s.program.end()
-	s.release()
 }
 
 // closeFar closes the program's end as a reader that has read everything: nothing more can be written to it.
@@ -101,13 +102,16 @@ func (s *relayed) closeFar() {
 	unix.Close(s.far)
 }
 
-// Close closes the stream. The program is then given the time to end by itself that Wait gives it; Close does not wait.
+// Close closes the stream. The program is then given the time to end by itself that Wait gives it, unless the session was
+// cancelled; Close does not wait.
 func (s *relayed) Close() error {
 	err := s.conn.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.closed:
+	case s.running && s.cancelled() != nil:
+		s.program.terminate()
 	case s.running:
 		s.program.terminateLater()
 	default:
