@@ -40,5 +40,6 @@ generate:
 soak:
 	test/soak.sh $(FUZZTIME)
 
-bench:
+bench: peers
 	$(GO) run ./bench relay
+	JACKFIELD_PEERS=$(abspath $(PEERS)) $(GO) run ./bench tcpmux

@@ -16,7 +16,6 @@ import (
 	"strings"
 
 	"jackfield/bench/backend"
-	"jackfield/bench/compare"
 	"jackfield/bench/peer"
 )
 
@@ -25,8 +24,8 @@ import (
 //go:embed peers.sh
 var peersScript []byte
 
-// twin is the second haproxy, which shows what noise alone does.
-const twin = "haproxy (A/A)"
+// twin ends the name of the reference's second instance, which shows what noise alone does.
+const twin = " (A/A)"
 
 // judged is the program that targets and gates are for.
 const judged = "jackfield"
@@ -117,12 +116,12 @@ func temporary() (string, error) {
 }
 
 // start starts every peer, and the first one twice, each in front of a service of its own.
-func start(ctx context.Context, stage peer.Stage, peers []peer.Peer) ([]compare.Contestant[*peer.Instance], error) {
-	names := []string{peers[0].Name(), twin}
+func start(ctx context.Context, stage peer.Stage, peers []peer.Peer) ([]contestant, error) {
+	names := []string{peers[0].Name(), peers[0].Name() + twin}
 	for _, p := range peers[1:] {
 		names = append(names, p.Name())
 	}
-	var contestants []compare.Contestant[*peer.Instance]
+	var contestants []contestant
 	for k, p := range append([]peer.Peer{peers[0]}, peers...) {
 		service, err := backend.Start(stage.Supervisor)
 		if err != nil {
@@ -132,7 +131,7 @@ func start(ctx context.Context, stage peer.Stage, peers []peer.Peer) ([]compare.
 		if err != nil {
 			return nil, err
 		}
-		contestants = append(contestants, compare.Contestant[*peer.Instance]{Name: names[k], Subject: instance})
+		contestants = append(contestants, contestant{Name: names[k], Subject: instance})
 	}
 	return contestants, nil
 }

@@ -3,6 +3,7 @@
 // The benchmark measures Jackfield beside programs that do the same, on this machine and on loopback only:
 //
 //	go run ./bench relay
+//	go run ./bench tcpmux
 //
 // It starts the real binary as a child process, as it starts every peer, and knows nothing of what is inside. Each
 // subcommand is one scenario; compare, stats and process are what scenarios have in common. How to read what it prints is
@@ -38,7 +39,7 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(relayCommand(), backendCommand())
+	root.AddCommand(relayCommand(), tcpmuxCommand(), backendCommand())
 	return root
 }
 

@@ -48,7 +48,7 @@ func TestQuickRelay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"HAProxy version", twin, "download, 32 connections", "half-close, service first", "5/5"} {
+	for _, want := range []string{"HAProxy version", "haproxy" + twin, "download, 32 connections", "half-close, service first", "5/5"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in the report:\n%s", want, out)
 		}
@@ -66,7 +66,7 @@ func TestQuickRelay(t *testing.T) {
 			t.Errorf("as %s samples failed: %q", run.User, run.Result.Failures)
 		}
 		for _, row := range run.Result.Rows {
-			if a, b := len(row.Values("haproxy")), len(row.Values(twin)); a != 2 || b != 2 {
+			if a, b := len(row.Values("haproxy")), len(row.Values("haproxy"+twin)); a != 2 || b != 2 {
 				t.Errorf("as %s, %s: %d and %d samples, want 2 and 2", run.User, row.Metric.Name, a, b)
 			}
 		}
@@ -98,6 +98,7 @@ func TestWrongUse(t *testing.T) {
 	}{
 		{"unknown peer", []string{"relay", "--peers", "frp"}, "there is nginx"},
 		{"unknown measure", []string{"relay", "--only", "bulk7"}, "there is bulk1"},
+		{"unknown measure of tcpmux", []string{"tcpmux", "--only", "bulk1"}, "there is cat"},
 		{"no rounds", []string{"relay", "--rounds", "0"}, "--rounds"},
 		{"binary that is not there", []string{"relay", "--peers", "jackfield", "--binary", "/nonexistent"}, "/nonexistent"},
 	} {
@@ -121,7 +122,7 @@ func TestOnlyJackfieldsGatesDecide(t *testing.T) {
 }
 
 func TestSelection(t *testing.T) {
-	keys, err := selectKeys([]string{"rtt1", "gates"})
+	keys, err := selectKeys([]string{"rtt1", "gates"}, relayKeys())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,5 +133,32 @@ func TestSelection(t *testing.T) {
 	}
 	if !slices.Equal(got, []string{"rtt1"}) || len(size.gates()) != 6 {
 		t.Errorf("selected %v and %d gates", got, len(size.gates()))
+	}
+}
+
+// TestQuickTCPMUX runs the whole scenario with all of its peers.
+func TestQuickTCPMUX(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("the tcpmux scenario needs root's rights")
+	}
+	if err := installed([]peer.Peer{peer.Xinetd{}, peer.Inetutils{}}); err != nil {
+		t.Skip(err)
+	}
+	dir := open(t)
+	t.Setenv("TMPDIR", dir)
+	out, err := bench(t, "tcpmux", "--quick")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"xinetd" + twin, "name and /bin/cat, 4 at a time", "Ratios to inetutils-inetd"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in the report:\n%s", want, out)
+		}
+	}
+	if strings.Contains(out, "could not be taken") {
+		t.Errorf("samples failed:\n%s", out)
+	}
+	if rest, err := os.ReadDir(dir); err != nil || len(rest) > 0 {
+		t.Errorf("files are left: %v, %v", rest, err)
 	}
 }

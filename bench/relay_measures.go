@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"jackfield/bench/compare"
@@ -39,15 +38,13 @@ var (
 	descriptorTarget = compare.Target{AtMost: 2, Absolute: true}
 )
 
-type relayMeasure = compare.Measure[*peer.Instance]
-
 // measures returns what was selected.
-func (s relaySize) measures() []relayMeasure {
-	return slices.DeleteFunc(s.allMeasures(), func(m relayMeasure) bool { return !s.keys[m.Key] })
+func (s relaySize) measures() []sampleMeasure {
+	return slices.DeleteFunc(s.allMeasures(), func(m sampleMeasure) bool { return !s.keys[m.Key] })
 }
 
-func (s relaySize) allMeasures() []relayMeasure {
-	return []relayMeasure{
+func (s relaySize) allMeasures() []sampleMeasure {
+	return []sampleMeasure{
 		s.bulk("bulk1", 1),
 		s.bulk("bulk32", 32),
 		s.connects(),
@@ -57,8 +54,8 @@ func (s relaySize) allMeasures() []relayMeasure {
 	}
 }
 
-func (s relaySize) bulk(key string, n int) relayMeasure {
-	return relayMeasure{
+func (s relaySize) bulk(key string, n int) sampleMeasure {
+	return sampleMeasure{
 		Key:     key,
 		Metrics: []compare.Metric{{Name: "download, " + connections(n), Unit: "MB/s", Target: bulkTarget}},
 		Sample: func(ctx context.Context, i *peer.Instance) ([]float64, error) {
@@ -68,9 +65,9 @@ func (s relaySize) bulk(key string, n int) relayMeasure {
 	}
 }
 
-func (s relaySize) connects() relayMeasure {
+func (s relaySize) connects() sampleMeasure {
 	name := fmt.Sprintf("new connections, %d at a time", s.workers)
-	return relayMeasure{
+	return sampleMeasure{
 		Key:     "connect",
 		Metrics: []compare.Metric{{Name: name, Unit: "1/s", Target: connectTarget}},
 		Sample: func(ctx context.Context, i *peer.Instance) ([]float64, error) {
@@ -80,8 +77,8 @@ func (s relaySize) connects() relayMeasure {
 	}
 }
 
-func (s relaySize) roundTrips(key string, n int) relayMeasure {
-	return relayMeasure{
+func (s relaySize) roundTrips(key string, n int) sampleMeasure {
+	return sampleMeasure{
 		Key: key,
 		Metrics: []compare.Metric{
 			{Name: "64-byte round trip, " + connections(n) + ", p50", Unit: "µs"},
@@ -94,9 +91,9 @@ func (s relaySize) roundTrips(key string, n int) relayMeasure {
 	}
 }
 
-func (s relaySize) idleSessions() relayMeasure {
+func (s relaySize) idleSessions() sampleMeasure {
 	of := fmt.Sprintf(" per idle session, of %d", s.idle)
-	return relayMeasure{
+	return sampleMeasure{
 		Key: "idle",
 		Metrics: []compare.Metric{
 			{Name: "resident memory" + of, Unit: "KiB", Target: memoryTarget},
@@ -121,28 +118,11 @@ func connections(n int) string {
 	return fmt.Sprintf("%d connections", n)
 }
 
-// allKeys are what --only can name.
-func allKeys() []string {
+// relayKeys are what --only can name.
+func relayKeys() []string {
 	var keys []string
 	for _, m := range fullSize.allMeasures() {
 		keys = append(keys, m.Key)
 	}
 	return append(keys, "gates")
-}
-
-func relayKeys() string { return strings.Join(allKeys(), ", ") }
-
-// selectKeys returns the keys that were asked for, all of them if none was.
-func selectKeys(only []string) (map[string]bool, error) {
-	if len(only) == 0 {
-		only = allKeys()
-	}
-	selected := make(map[string]bool)
-	for _, key := range only {
-		if !slices.Contains(allKeys(), key) {
-			return nil, fmt.Errorf("--only %s: there is %s", key, relayKeys())
-		}
-		selected[key] = true
-	}
-	return selected, nil
 }

@@ -36,6 +36,8 @@ type run struct {
 	User   string          `json:"user"`
 	Result *compare.Result `json:"result"`
 	Gates  []gateResult    `json:"gates"`
+
+	beside []string // further programs whose ratios to the judged one count
 }
 
 type gateResult struct {
@@ -80,6 +82,10 @@ func (r run) print(b *strings.Builder) {
 	if len(r.Result.Rows) > 0 {
 		fmt.Fprintf(b, "\n## As %s\n\n", r.User)
 		_, _ = r.Result.Table(judged).WriteTo(b) // a Builder takes everything
+	}
+	for _, reference := range r.beside {
+		fmt.Fprintf(b, "\n### Ratios to %s\n\n", reference)
+		_, _ = r.Result.Against(reference, judged).Table(judged).WriteTo(b)
 	}
 	if len(r.Result.Failures) > 0 {
 		fmt.Fprint(b, "\nSamples that could not be taken:\n\n")

@@ -7,6 +7,7 @@ package compare
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 )
@@ -30,6 +31,9 @@ type Metric struct {
 	Unit   string `json:"unit"`
 	Target Target `json:"target,omitzero"`
 }
+
+// ErrNotOffered is what Sample returns for a subject that has nothing of the kind. That is no failure: it has no value.
+var ErrNotOffered = errors.New("not offered")
 
 // A Plan is what to compare. The first contestant is the reference.
 type Plan[C any] struct {
@@ -72,6 +76,9 @@ func Run[C any](ctx context.Context, plan Plan[C]) (*Result, error) {
 				if ctx.Err() != nil {
 					return nil, context.Cause(ctx)
 				}
+				if errors.Is(err, ErrNotOffered) {
+					continue
+				}
 				if err != nil {
 					result.fail(round, m.Key, c.Name, err)
 					continue
@@ -106,6 +113,17 @@ func (r *Result) add(row, round int, name string, values []float64) {
 
 func (r *Result) fail(round int, key, name string, err error) {
 	r.Failures = append(r.Failures, fmt.Sprintf("round %d, %s, %s: %v", round+1, key, name, err))
+}
+
+// Against returns the part of the result that compares one contestant with another reference than the plan's.
+func (r *Result) Against(reference, name string) *Result {
+	part := &Result{Contestants: []string{reference, name}}
+	for _, row := range r.Rows {
+		if len(row.Samples[reference]) > 0 {
+			part.Rows = append(part.Rows, row)
+		}
+	}
+	return part
 }
 
 // Values returns the samples of a contestant.

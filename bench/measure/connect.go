@@ -5,6 +5,7 @@ package measure
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,25 +21,11 @@ const maxConnects = 4000
 func Connects(ctx context.Context, p Path, workers int, d time.Duration) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, d+patience)
 	defer cancel()
-	var begun, done atomic.Int64
-	errs := make([]error, workers)
-	start := time.Now()
-	var wg sync.WaitGroup
-	for k := range workers {
-		wg.Go(func() {
-			for errs[k] == nil && begun.Add(1) <= maxConnects && time.Since(start) < d {
-				if errs[k] = connect(ctx, p); errs[k] == nil {
-					done.Add(1)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	elapsed := time.Since(start)
-	if err := firstOf(errs); err != nil {
+	rate, _, err := repeat(workers, d, func() error { return connect(ctx, p) })
+	if err != nil {
 		return 0, fmt.Errorf("connects: %w", err)
 	}
-	return float64(done.Load()) / elapsed.Seconds(), p.Settle(ctx)
+	return rate, p.Settle(ctx)
 }
 
 func connect(ctx context.Context, p Path) error {
@@ -48,4 +35,27 @@ func connect(ctx context.Context, p Path) error {
 	}
 	defer c.Close()
 	return backend.Echo(c)
+}
+
+// repeat has workers do the same over and over for d, once at least, and returns how often per second it was done, all
+// workers together, and how long each time took, in microseconds.
+func repeat(workers int, d time.Duration, do func() error) (rate float64, times []float64, err error) {
+	var begun atomic.Int64
+	took, errs := make([][]float64, workers), make([]error, workers)
+	start := time.Now()
+	var wg sync.WaitGroup
+	for k := range workers {
+		wg.Go(func() {
+			for errs[k] == nil && begun.Add(1) <= maxConnects && (time.Since(start) < d || len(took[k]) == 0) {
+				began := time.Now()
+				if errs[k] = do(); errs[k] == nil {
+					took[k] = append(took[k], float64(time.Since(began).Nanoseconds())/1e3)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	elapsed := time.Since(start).Seconds()
+	times = slices.Concat(took...)
+	return float64(len(times)) / elapsed, times, firstOf(errs)
 }

@@ -30,13 +30,13 @@ type Instance struct {
 	peer    Peer
 	stage   Stage
 	service string
-	listen  string
+	place   Place
 	program *process.Process
 }
 
 // Start starts a peer in front of the service and returns when it forwards.
 func (s Stage) Start(ctx context.Context, p Peer, service string) (*Instance, error) {
-	spec, listen, err := s.prepare(p, service)
+	spec, place, err := s.prepare(p, service)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", p.Name(), err)
 	}
@@ -44,7 +44,7 @@ func (s Stage) Start(ctx context.Context, p Peer, service string) (*Instance, er
 	if err != nil {
 		return nil, err
 	}
-	i := &Instance{peer: p, stage: s, service: service, listen: listen, program: program}
+	i := &Instance{peer: p, stage: s, service: service, place: place, program: program}
 	if err := i.waitReady(ctx); err != nil {
 		i.Stop()
 		return nil, fmt.Errorf("%s: %w\n%s", p.Name(), err, program.LogTail())
@@ -52,23 +52,27 @@ func (s Stage) Start(ctx context.Context, p Peer, service string) (*Instance, er
 	return i, nil
 }
 
-func (s Stage) prepare(p Peer, service string) (process.Spec, string, error) {
-	listen, err := process.FreeAddress()
-	if err != nil {
-		return process.Spec{}, "", err
+func (s Stage) prepare(p Peer, service string) (process.Spec, Place, error) {
+	place := Place{Service: service, User: s.User}
+	for _, address := range []*string{&place.Listen, &place.Forward} {
+		var err error
+		if *address, err = process.FreeAddress(); err != nil {
+			return process.Spec{}, place, err
+		}
 	}
 	dir, err := os.MkdirTemp(s.Dir, p.Name()+"-")
 	if err != nil {
-		return process.Spec{}, "", err
+		return process.Spec{}, place, err
 	}
+	place.Dir = dir
 	if as := s.User.As; as != nil {
 		if err := os.Chown(dir, int(as.Uid), int(as.Gid)); err != nil {
-			return process.Spec{}, "", err
+			return process.Spec{}, place, err
 		}
 	}
-	spec, err := p.Command(Place{Dir: dir, Listen: listen, Service: service, User: s.User})
+	spec, err := p.Command(place)
 	spec.Dir, spec.As, spec.Log = dir, s.User.As, filepath.Join(dir, "log")
-	return spec, listen, err
+	return spec, place, err
 }
 
 func (i *Instance) waitReady(ctx context.Context) error {
@@ -90,6 +94,9 @@ func (i *Instance) waitReady(ctx context.Context) error {
 }
 
 func (i *Instance) forwards(ctx context.Context) error {
+	if _, ok := i.peer.(Multiplexer); ok {
+		return i.Session(ctx, Program)
+	}
 	c, err := i.Dial(ctx)
 	if err != nil {
 		return err
@@ -99,9 +106,11 @@ func (i *Instance) forwards(ctx context.Context) error {
 }
 
 // Dial opens a connection to the forwarder. It has the deadline of ctx.
-func (i *Instance) Dial(ctx context.Context) (*net.TCPConn, error) {
+func (i *Instance) Dial(ctx context.Context) (*net.TCPConn, error) { return dial(ctx, i.place.Listen) }
+
+func dial(ctx context.Context, address string) (*net.TCPConn, error) {
 	d := net.Dialer{KeepAlive: -1}
-	c, err := d.DialContext(ctx, "tcp4", i.listen)
+	c, err := d.DialContext(ctx, "tcp4", address)
 	if err != nil {
 		return nil, err
 	}

@@ -34,6 +34,7 @@ type Peer interface {
 type Place struct {
 	Dir     string // its own, and writable for it
 	Listen  string // where it has to listen, host:port
+	Forward string // for a peer that forwards without a name, beside Listen: where it has to listen for that, host:port
 	Service string // where it has to forward to, host:port
 	User    User
 }
@@ -59,10 +60,30 @@ func find(name string) (string, error) {
 	return path, nil
 }
 
+// findUnpacked looks for a daemon's program where find does, and where test/peers/install.sh unpacked its package.
+func findUnpacked(name string) (string, error) {
+	path, err := find(name)
+	if err == nil {
+		return path, nil
+	}
+	dir := os.Getenv("JACKFIELD_PEERS")
+	if dir == "" {
+		dir = ".cache/peers"
+	}
+	path, err = filepath.Abs(filepath.Join(dir, name, "usr/sbin", name))
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("%s is %w: run make peers, and set JACKFIELD_PEERS to the full path of .cache/peers", name, ErrNotInstalled)
+	}
+	return path, nil
+}
+
 // versionLine runs a program and returns the first line of what it prints that contains the word.
 func versionLine(ctx context.Context, word, path string, args ...string) (string, error) {
 	out, err := exec.CommandContext(ctx, path, args...).CombinedOutput()
-	if err != nil {
+	if _, exited := errors.AsType[*exec.ExitError](err); err != nil && !exited { // xinetd ends with status 1
 		return "", fmt.Errorf("%s %s: %w", path, strings.Join(args, " "), err)
 	}
 	for line := range strings.Lines(string(out)) {
