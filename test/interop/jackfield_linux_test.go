@@ -1,21 +1,19 @@
 package interop
 
 import (
-	"io"
-	"net"
+	"fmt"
 	"syscall"
 	"testing"
 
 	"jackfield/test/live"
 )
 
-// startJackfield runs the real server, with the two services behind it.
+// startJackfield runs the real server with the programs that the peers run.
 func startJackfield(t *testing.T) *server {
 	t.Helper()
 	dir := t.TempDir()
-	write(t, dir, "jackfield.hcl", jackfieldConfig, 0o644)
-	s, err := live.Serve(dir, "jackfield.hcl",
-		"PLUS="+serveBackend(t, ""), "DEDICATED="+serveBackend(t, "+dedicated\r\n"))
+	write(t, dir, "jackfield.hcl", fmt.Sprintf(jackfieldConfig, plusProgram, writeProgram(t, dir)), 0o644)
+	s, err := live.Serve(dir, "jackfield.hcl")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,34 +33,11 @@ listener "mux" {
 }
 service "plussvc" {
   listeners = ["mux"]
-  address   = env("PLUS")
+  command   = [%q]
 }
 service "dedsvc" {
   listeners = ["mux"]
-  address   = env("DEDICATED")
+  command   = [%q]
+  mode      = "dedicated"
 }
 `
-
-// serveBackend greets each client, then echoes, as the peers' programs do.
-func serveBackend(t *testing.T, greeting string) (address string) {
-	t.Helper()
-	ln, err := net.Listen("tcp", loopback(0))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				io.WriteString(conn, greeting)
-				io.Copy(conn, conn)
-			}()
-		}
-	}()
-	return ln.Addr().String()
-}
