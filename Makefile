@@ -33,6 +33,7 @@ cross:
 
 peers:
 	test/peers/install.sh $(PEERS)
+	bench/peers.sh || sudo bench/peers.sh
 
 generate:
 	$(GO) generate ./...

@@ -14,6 +14,7 @@ import (
 	"jackfield/bench/backend"
 	"jackfield/bench/gate"
 	"jackfield/bench/peer"
+	"jackfield/test/live"
 )
 
 // TestMain lets the test binary be its own backend, as the benchmark's binary is.
@@ -39,7 +40,7 @@ func bench(t *testing.T, args ...string) (stdout string, err error) {
 // TestQuickRelay runs the whole scenario with haproxy and its twin.
 func TestQuickRelay(t *testing.T) {
 	if err := (peer.HAProxy{}).Installed(); err != nil {
-		t.Skipf("%v: bench/peers.sh installs it", err)
+		live.Missing(t, "haproxy", "run bench/peers.sh as root")
 	}
 	file := filepath.Join(t.TempDir(), "samples.json")
 	dir := open(t)
@@ -139,10 +140,10 @@ func TestSelection(t *testing.T) {
 // TestQuickTCPMUX runs the whole scenario with all of its peers.
 func TestQuickTCPMUX(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("the tcpmux scenario needs root's rights")
+		live.Missing(t, "root's rights", "the tcpmux scenario starts servers that change users: run it as root")
 	}
 	if err := installed([]peer.Peer{peer.Xinetd{}, peer.Inetutils{}}); err != nil {
-		t.Skip(err)
+		live.Missing(t, "peers", err.Error())
 	}
 	dir := open(t)
 	t.Setenv("TMPDIR", dir)

@@ -16,6 +16,7 @@ import (
 
 	"jackfield/bench/backend"
 	"jackfield/bench/process"
+	"jackfield/test/live"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -60,7 +61,7 @@ func TestEveryPeerForwardsAsEveryUser(t *testing.T) {
 		for _, user := range users {
 			t.Run(p.Name()+" as "+user.Name, func(t *testing.T) {
 				if err := p.Installed(); err != nil {
-					t.Skipf("%v: bench/peers.sh installs it", err)
+					live.Missing(t, p.Name(), "run bench/peers.sh as root")
 				}
 				version, err := p.Version(t.Context())
 				if err != nil || !strings.Contains(version, "ersion") {
