@@ -39,6 +39,13 @@ func TestImportRulesBite(t *testing.T) {
 		{"internal/listen/tcp", "jackfield/internal/route/dial"},
 		{"internal/route/dial", "jackfield/internal/listen/tcp"},
 		{"internal/admin", "jackfield/internal/cli"},
+		{"internal/server", "jackfield/internal/cli"},
+		{"cmd/jackfield", "jackfield/internal/server"},
+		{"internal/admin", "jackfield/internal/server"},
+		{"internal/gateway", "jackfield/internal/listen/tcp"},
+		{"internal/config", "jackfield/internal/route/command"},
+		{"internal/admin", "jackfield/internal/listen/tcpmux"},
+		{"cmd/jackfield", "jackfield/internal/route/command/forkserver"},
 		{"internal/access", "github.com/nats-io/nats.go"},
 		{"internal/util", "fmt"},
 	} {
@@ -54,6 +61,11 @@ func TestImportRulesBite(t *testing.T) {
 		{"internal/gateway", "jackfield/internal/relay"},
 		{"internal/listen/tcp", "jackfield/internal/listen"},
 		{"cmd/jackfield", "jackfield/internal/cli"},
+		{"internal/cli", "jackfield/internal/server"},
+		{"internal/cli", "jackfield/internal/route/dial"},
+		{"internal/server", "jackfield/internal/listen/tcpmux"},
+		{"internal/server", "jackfield/internal/route/command"},
+		{"internal/route/command", "jackfield/internal/route/command/forkserver"},
 		{"internal/store/jetstream", "github.com/nats-io/nats.go"},
 	} {
 		pkg := path.Join(module, fine[0])
@@ -86,6 +98,10 @@ func forbidden(pkg, imported string) string {
 		return "listeners and routes do not know each other"
 	case ours && to == "internal/cli" && from != "cmd/jackfield":
 		return "only main imports the command line"
+	case ours && to == "internal/server" && from != "internal/cli":
+		return "only the command line imports the server"
+	case ours && isListenerOrRoute(to) && !isOneOf(from, "internal/server", "internal/cli") && !strings.HasPrefix(to, from+"/"):
+		return "only the server and the command line know listeners and routes"
 	case strings.HasPrefix(imported, "github.com/nats-io/") && !isOneOf(from, "internal/store/jetstream", "bench"):
 		return "only the store knows NATS"
 	}
@@ -102,6 +118,10 @@ func forbiddenInWire(from, imported, to string, ours bool) string {
 		return ""
 	}
 	return "a protocol library uses the standard library and golang.org/x"
+}
+
+func isListenerOrRoute(to string) bool {
+	return strings.HasPrefix(to, "internal/listen/") || strings.HasPrefix(to, "internal/route/")
 }
 
 func isThirdParty(imported string) bool {

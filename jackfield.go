@@ -2,7 +2,7 @@
 // names, the route that reaches it, the policies that decide, and the typed refusal that ends it.
 //
 // It imports nothing else of the module. Technology lives below it (wire, internal/route, internal/listen), the order in
-// which the pieces act is internal/gateway, and internal/cli alone wires everything together.
+// which the pieces act is internal/gateway, and internal/server alone wires everything together.
 package jackfield
 
 import (
@@ -47,6 +47,10 @@ type Request struct {
 	Local    netip.AddrPort // the address that the client connected to
 	Identity Identity
 	Service  Name // zero until it was asked for
+
+	// How the service is reached; zero until it was found.
+	Route        string   // in the configuration's words, as Route.String has it
+	Destinations []string // the addresses, "host:port" or "unix:/path", of which one will be dialled; nil: the route dials none
 }
 
 // A Transfer counts the bytes of a session by where they came from.

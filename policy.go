@@ -1,12 +1,24 @@
 package jackfield
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // A Decision is the answer of a policy: allow or deny, who decided, and why.
 type Decision struct {
-	Allow  bool
-	By     string // such as "acl.global[2]"
-	Reason string // for log and audit
+	Allow   bool
+	By      string // such as "acl.global[2]"
+	Reason  string // for log and audit
+	Message string // of a denial, for the person; empty: no more than that access is denied
+	Terms   Terms
+}
+
+// Terms are what a policy holds a session to that it allows. Zero values ask for nothing.
+type Terms struct {
+	MaxDuration time.Duration
+	IdleTimeout time.Duration
+	Note        string // for the audit
 }
 
 // A Policy decides whether a request may go on. It fails closed: what it cannot find out, it denies.
@@ -25,4 +37,10 @@ type EarlyPolicy interface {
 type Gate interface {
 	// Enter lets the request in or returns a refusal, at once: it never waits for a place.
 	Enter(ctx context.Context, r *Request) (leave func(), err error)
+}
+
+// An OpenGate is a Gate into which one can look: Check returns what Enter would refuse the request with, and takes no place.
+type OpenGate interface {
+	Gate
+	Check(r *Request) error
 }

@@ -5,10 +5,12 @@ import "time"
 // A Record is what is kept of one request: who, from where, to what, by which rule, how long, how much, and why it ended.
 type Record struct {
 	Request
-	Route string // how the service was reached; empty for a refusal
 
 	// By names the policies that let the request in, or the one that refused it.
 	By []string
+
+	// Notes are what policies had to say of a request that they let in, each with the name of its policy before it.
+	Notes []string
 
 	// Of a refusal: the true kind (which the client may not have been told) and the details.
 	Kind    Kind

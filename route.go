@@ -15,6 +15,12 @@ type Route interface {
 	String() string
 }
 
+// A Dialler is a Route that reaches its service by dialling one of several addresses.
+type Dialler interface {
+	Route
+	Destinations() []string // "host:port" or "unix:/path"; not to be changed
+}
+
 // A SocketTaker is a Route that can serve a bare TCP client on the client's own socket, with no relay in between.
 type SocketTaker interface {
 	Route

@@ -43,7 +43,7 @@ type Limit struct {
 	sources  *sources // nil: nothing is counted per source
 }
 
-var _ jackfield.Gate = (*Limit)(nil)
+var _ jackfield.OpenGate = (*Limit)(nil)
 
 // NewLimit makes a gate. The name says where the limits stand, such as "global" or "service.console.fpga-1"; refusals are
 // signed "limit.", the name and the limit, as in "limit.global.max_sessions".
@@ -91,6 +91,13 @@ func (l *Limit) Enter(_ context.Context, r *jackfield.Request) (leave func(), er
 		l.sources.enter(key, now)
 	}
 	return l.leaver(l.sources, key), nil
+}
+
+// Check returns what Enter would refuse the request with at this moment. It takes nothing.
+func (l *Limit) Check(r *jackfield.Request) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.check(sourceKey(r.Source.Addr()), time.Now())
 }
 
 // check says which limit, if any, keeps the source out. It takes nothing.

@@ -38,7 +38,8 @@ type line struct {
 	Proof    jackfield.Proof `json:"proof"`
 	Service  jackfield.Name  `json:"service"`
 	Route    string          `json:"route"`
-	By       []string        `json:"by"` // the policies that let the request in, or the one that refused it
+	By       []string        `json:"by"`              // the policies that let the request in, or the one that refused it
+	Notes    []string        `json:"notes,omitempty"` // what policies that let the request in had to say
 	*refusal
 	*ending
 }
@@ -80,6 +81,7 @@ func newLine(event string, r *jackfield.Record) *line {
 		Service:  jackfield.Name(clip(string(r.Service))),
 		Route:    r.Route,
 		By:       list(r.By),
+		Notes:    clipAll(r.Notes),
 	}
 }
 
@@ -96,6 +98,14 @@ func list(s []string) []string {
 		return []string{}
 	}
 	return s
+}
+
+func clipAll(list []string) []string {
+	var clipped []string
+	for _, s := range list {
+		clipped = append(clipped, clip(s))
+	}
+	return clipped
 }
 
 func clip(s string) string {

@@ -8,9 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"jackfield/internal/access"
 	"jackfield/internal/config"
-	"jackfield/internal/route/command"
+	"jackfield/internal/server"
 )
 
 func newCheck() *cobra.Command {
@@ -25,7 +24,7 @@ source line. Exits 2 if there are errors; warnings alone leave 0. Nothing is sta
 			c, problems := config.Load(given[0])
 			found := problems.List()
 			if c != nil {
-				found = append(found, buildProblems(c, given[0])...)
+				found = append(found, startProblems(c, given[0])...)
 			}
 			if asJSON {
 				return errors.Join(printJSON(cmd.OutOrStdout(), found), badIf(found))
@@ -46,15 +45,10 @@ source line. Exits 2 if there are errors; warnings alone leave 0. Nothing is sta
 	return cmd
 }
 
-// buildProblems finds what only the parts themselves know, such as a program that is not there.
-func buildProblems(c *config.Config, path string) []config.Problem {
-	b := builder{limits: new(access.LimitTable), launcher: new(command.Launcher)} // starts nothing
-	g, err := b.build(c)
-	if err == nil {
-		return nil
-	}
+// startProblems are the mistakes that a start of the server would find.
+func startProblems(c *config.Config, path string) []config.Problem {
 	var found []config.Problem
-	for _, failure := range g.failures {
+	for _, failure := range server.Check(c) {
 		found = append(found, config.Problem{
 			File: path, Severity: "error", Summary: "Service that cannot work", Detail: failure.Error(),
 		})
@@ -85,10 +79,9 @@ func printSummary(w io.Writer, c *config.Config) error {
 }
 
 func roomForSessions() string {
-	descriptors := descriptorLimit()
-	allowed := sessionsAllowed(descriptors)
-	if allowed == 0 {
+	sessions, descriptors := server.Room()
+	if sessions == 0 {
 		return "no limit on open descriptors"
 	}
-	return fmt.Sprintf("%d open descriptors leave room for %d sessions", descriptors, allowed)
+	return fmt.Sprintf("%d open descriptors leave room for %d sessions", descriptors, sessions)
 }

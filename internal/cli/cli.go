@@ -1,4 +1,5 @@
-// Package cli is the command line: it reads the configuration, wires all the other packages together, and runs them.
+// Package cli is the command line: its commands, their flags, what they print, their exit statuses, the log at the terminal
+// and the signals. What "jackfield serve" runs is internal/server.
 package cli
 
 import (

@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"jackfield"
+	"jackfield/internal/server"
 )
 
 //go:embed demo.hcl.tmpl
@@ -79,14 +80,14 @@ func runDemo(ctx context.Context, out, stderr io.Writer) error {
 		return err
 	}
 	if err := template.Must(template.New("guide").Parse(demoGuide)).Execute(out, d); err != nil {
-		s.close()
+		s.Close()
 		return err
 	}
-	return s.run(ctx, nil)
+	return s.Run(ctx, nil)
 }
 
 // start runs the demo's configuration the way serve does, so that what is tried here is what serve would do.
-func (d *demo) start(out, stderr io.Writer) (*server, error) {
+func (d *demo) start(out, stderr io.Writer) (*server.Server, error) {
 	file, err := os.Create(d.ConfigFile())
 	if err != nil {
 		return nil, err
@@ -101,8 +102,13 @@ func (d *demo) start(out, stderr io.Writer) (*server, error) {
 	}
 	level := new(slog.LevelVar)
 	level.Set(slog.LevelWarn)
-	return startServer(start{
-		path: d.ConfigFile(), config: c, level: level, log: newLog(stderr, isTerminal(stderr), level, "auto"), extra: narrator{out},
+	return server.Start(server.Options{
+		Path:     d.ConfigFile(),
+		Config:   c,
+		Log:      newLog(stderr, isTerminal(stderr), level, "auto"),
+		Level:    level,
+		Version:  version,
+		Recorder: narrator{out},
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"jackfield/internal/config"
+	"jackfield/internal/server"
 )
 
 // Where the configuration is unless a flag says otherwise.
@@ -56,7 +57,7 @@ func serve(path string, stderr io.Writer) error {
 	level.Set(c.Log.Level)
 	log, endLog := openLog(stderr, level, c.Log.Format)
 	defer endLog()
-	s, err := startServer(start{path: path, config: c, level: level, log: log})
+	s, err := server.Start(server.Options{Path: path, Config: c, Log: log, Level: level, Version: version})
 	if err != nil {
 		return err
 	}
@@ -64,8 +65,8 @@ func serve(path string, stderr io.Writer) error {
 	defer reloader.Wait()
 	ctx, stop := context.WithCancel(signals.stop)
 	defer stop()
-	reloader.Go(func() { s.reloadOn(ctx, signals.hangup) })
-	return s.run(signals.stop, signals.cutNow)
+	reloader.Go(func() { s.ReloadOn(ctx, signals.hangup) })
+	return s.Run(signals.stop, signals.cutNow)
 }
 
 // loadConfig reads a configuration and writes what is wrong with it to w. Warnings do not stop.

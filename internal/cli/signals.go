@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"os"
 	"os/signal"
 	"syscall"
@@ -22,7 +21,7 @@ func surviveBrokenPipes() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPI
 
 // watchSignals takes the process's signals over, until done is called.
 func watchSignals() *signals {
-	stop, cancel := context.WithCancelCause(context.Background())
+	stop, cancel := context.WithCancel(context.Background())
 	s := &signals{stop: stop, cutNow: make(chan struct{}), hangup: make(chan struct{}, 1)}
 	incoming := make(chan os.Signal, 8)
 	signal.Notify(incoming, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -38,14 +37,14 @@ func watchSignals() *signals {
 			if stops++; stops == 2 {
 				close(s.cutNow)
 			}
-			cancel(errStopping)
+			cancel()
 		}
 	}()
 	s.done = func() {
 		signal.Stop(incoming)
 		close(incoming)
 		<-finished
-		cancel(errors.New("done"))
+		cancel()
 	}
 	return s
 }

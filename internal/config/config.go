@@ -36,6 +36,7 @@ type Config struct {
 	Admin   *Admin // nil: no HTTP port
 	Rules   []access.Rule
 	Limits  access.Limits
+	Mapper  string // name; empty: none
 
 	// Program is what holds for the programs of all services. Its User, Group and Groups are the server's own, too: see
 	// DropsPrivileges.
@@ -45,9 +46,10 @@ type Config struct {
 	CutOnReload  bool          // cut the sessions that the new rules forbid
 	DrainTimeout time.Duration // how long sessions go on when the server is told to stop; may be 0
 
-	Listeners []*Listener // as are Services and Stations: in the order of the files
+	Listeners []*Listener // as are those below: in the order of the files
 	Services  []*Service  // those of stations too
 	Stations  []*Station
+	Mappers   []*Mapper
 
 	// Files is every file that was read, by include and by the function file too, and Dirs the directories in which the
 	// patterns of include look for more; a new one there belongs to the configuration. The main file is the first. A
@@ -93,6 +95,7 @@ type Listener struct {
 
 	Rules   []access.Rule
 	Limits  access.Limits
+	Mapper  string  // name; empty: none
 	Program Program // what holds for the programs that it starts
 	Where   string
 }
@@ -117,6 +120,7 @@ type Service struct {
 
 	Rules  []access.Rule
 	Limits access.Limits
+	Mapper string // name; empty: none
 	Where  string
 }
 
@@ -126,6 +130,7 @@ type Station struct {
 	Description string
 	Lease       string // "none"
 	Rules       []access.Rule
+	Mapper      string  // name; empty: none
 	Program     Program // what holds for the programs of its services
 	Where       string
 }

@@ -32,7 +32,7 @@ func TestExampleLoads(t *testing.T) {
 	forgetPlaces(loaded)
 	station := &Station{
 		Name: "fpga-1", Description: "Kintex board, rack 3", Lease: "none",
-		Rules: []access.Rule{{Allow: true}},
+		Rules: []access.Rule{{Allow: true}}, Mapper: "corp",
 	}
 	want := &Config{
 		DataDir: "/var/lib/jackfield",
@@ -51,9 +51,22 @@ func TestExampleLoads(t *testing.T) {
 			Rate: access.Rate{Count: 500, Period: time.Second}, RatePerSource: access.Rate{Count: 600, Period: time.Minute},
 			Message: "all lines are in use, try again later",
 		},
+		Mapper: "watchman",
+		Mappers: []*Mapper{
+			{
+				Name: "watchman", Path: "/usr/local/lib/jackfield/watchman", Args: []string{}, Timeout: 5 * time.Second, KillHung: true,
+				MaxProcesses: 4, Batch: 1, Warm: 2, Cache: 10 * time.Second,
+			},
+			{
+				Name: "corp", Path: "/usr/local/lib/jackfield/authz", Args: []string{"--strict"}, Timeout: 3 * time.Second,
+				User: "nobody", Env: map[string]string{"AUTHZ_DATABASE": "/var/lib/authz"}, EnvKeep: []string{"TZ"},
+				KillHung: true, MaxProcesses: 16, Batch: 50, Resolve: true, ShowReason: true,
+				Accept: []string{"max-seconds", "idle-seconds", "audit-note"}, MaxConnections: 5,
+			},
+		},
 		Listeners: []*Listener{
 			{
-				Name: "mux", Protocol: "tcpmux", Listen: "127.0.0.1:1078", ProxyProtocolFrom: prefixes("127.0.0.2/32"),
+				Name: "mux", Protocol: "tcpmux", Mapper: "corp", Listen: "127.0.0.1:1078", ProxyProtocolFrom: prefixes("127.0.0.2/32"),
 				NameTimeout: 10 * time.Second, AcceptMessage: "go ahead", Program: Program{EnvKeep: []string{"TZ"}},
 				Rules: []access.Rule{
 					{Services: []string{"*.fpga-2"}},
@@ -83,7 +96,7 @@ func TestExampleLoads(t *testing.T) {
 			},
 			{
 				Name: "web", Listeners: []string{"mux"}, Description: "the intranet", Addresses: []string{"10.1.0.1:80", "10.1.0.2:80"},
-				DialTimeout: 5 * time.Second, SendProxyProtocol: "v2", Limits: access.Limits{MaxSessions: 100},
+				DialTimeout: 5 * time.Second, SendProxyProtocol: "v2", Mapper: "corp", Limits: access.Limits{MaxSessions: 100},
 				Rules: []access.Rule{
 					{From: prefixes("10.9.0.0/16")},
 					{Allow: true},
@@ -120,8 +133,11 @@ func TestExampleLoads(t *testing.T) {
 // dump writes a configuration a line for each thing, following pointers.
 func dump(c *Config) string {
 	top := *c
-	top.Listeners, top.Services, top.Stations, top.Program = nil, nil, nil, Program{}
+	top.Listeners, top.Services, top.Stations, top.Mappers, top.Program = nil, nil, nil, nil, Program{}
 	lines := []string{fmt.Sprintf("%+v %+v %s", top, *c.Admin, asJSON(c.Program))}
+	for _, m := range c.Mappers {
+		lines = append(lines, fmt.Sprintf("%+v", *m))
+	}
 	for _, l := range c.Listeners {
 		plain := *l
 		plain.Program = Program{}
@@ -167,5 +183,8 @@ func forgetPlaces(c *Config) {
 	for _, s := range c.Stations {
 		s.Where = ""
 		clean(s.Rules)
+	}
+	for _, m := range c.Mappers {
+		m.Where = ""
 	}
 }

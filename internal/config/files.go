@@ -25,11 +25,7 @@ const (
 func (l *loader) openAll(path string) []hcl.Body {
 	src, err := readFile(path, maxFile)
 	if err != nil {
-		l.problems.add(&hcl.Diagnostic{
-			Severity: hcl.DiagError,
-			Summary:  "Cannot read the configuration",
-			Detail:   fmt.Sprintf("%s: %v.", path, err),
-		})
+		l.cannotRead(path, err)
 		return nil
 	}
 	main := l.parse(path, src)
@@ -44,6 +40,14 @@ func (l *loader) openAll(path string) []hcl.Body {
 		bodies = append(bodies, l.parse(included.path, src))
 	}
 	return bodies
+}
+
+func (l *loader) cannotRead(path string, err error) {
+	l.problems.add(&hcl.Diagnostic{
+		Severity: hcl.DiagError,
+		Summary:  "Cannot read the configuration",
+		Detail:   fmt.Sprintf("%s: %v.", path, err),
+	})
 }
 
 func (l *loader) parse(path string, src []byte) hcl.Body {

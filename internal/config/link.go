@@ -21,6 +21,7 @@ func (l *loader) link() {
 		}
 		s.Listeners = l.publishing(s.listeners)
 	}
+	l.checkMappers()
 	l.checkPublished()
 	l.checkIdentity()
 }

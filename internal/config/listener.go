@@ -74,6 +74,7 @@ var listenerBlock = &block{
 			name: "accept_message", kind: text{what: "string of printable ASCII, up to 200 bytes", check: checkMessage}, only: tcpmuxOnly,
 			doc: "What follows the `+` that accepts a client. Unset: nothing.",
 		},
+		mapperAttribute,
 	}, limitAttributes, userAttributes, programAttributes),
 	blocks: []*block{ruleBlock, proxyProtocolBlock, resourcesBlock},
 }
@@ -108,6 +109,7 @@ func (s *section) listener() *Listener {
 		HelpListsAll:  s.word("help_lists") == "all",
 		AcceptMessage: s.text("accept_message"),
 		Limits:        s.limits(),
+		Mapper:        s.mapperName(),
 		Program:       s.program(),
 		Where:         s.where(s.header),
 	}

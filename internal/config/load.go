@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"jackfield/internal/access"
 )
 
 // loader is one run of Load.
@@ -23,6 +25,8 @@ type loader struct {
 	listeners named[listener]
 	services  named[service]
 	stations  named[station]
+	mappers   named[Mapper]
+	attached  []item // names of mappers, where they are attached
 
 	claimed        map[string]hcl.Range // addresses that are listened on
 	globalIdentity []hcl.Range          // rules of the top that need an identity
@@ -52,14 +56,44 @@ func DataDir(path string) (string, error) {
 	return c.DataDir, nil
 }
 
-// load returns all that could be read; nil if that is nothing.
-func load(path string) (*Config, *Problems) {
-	l := &loader{
+// LoadRules reads a file of rules, and of nothing else. A file without rules is an error: it would let everybody in. The
+// rules are nil when there are errors.
+func LoadRules(path string) ([]access.Rule, *Problems) {
+	l := newLoader(path)
+	src, err := readFile(path, maxFile)
+	if err != nil {
+		l.cannotRead(path, err)
+		return nil, l.problems
+	}
+	body := l.parse(path, src)
+	l.functions = l.valueFunctions()
+	s := l.open(rulesFile, body, body.MissingItemRange())
+	rules := s.rules(place{}).rules
+	if len(rules) == 0 {
+		l.missing(s.header, "No rules", "A list without rules would allow everything. Say so, if that is meant: rule \"allow\" {}.")
+	}
+	l.problems.sort()
+	if l.problems.HasErrors() {
+		return nil, l.problems
+	}
+	return rules, l.problems
+}
+
+// rulesFile is the schema of a file of rules.
+var rulesFile = &block{doc: "A file of rules.", changes: atOnce, blocks: []*block{ruleBlock}}
+
+func newLoader(path string) *loader {
+	return &loader{
 		dir:      filepath.Dir(path),
 		problems: newProblems(path),
 		claimed:  map[string]hcl.Range{},
 		fixedAt:  map[string]string{},
 	}
+}
+
+// load returns all that could be read; nil if that is nothing.
+func load(path string) (*Config, *Problems) {
+	l := newLoader(path)
 	bodies := l.openAll(path)
 	if bodies == nil {
 		return nil, l.problems

@@ -34,8 +34,9 @@ var rootBlock = &block{
 			name: "drain_timeout", kind: duration{0, 24 * time.Hour}, fallback: "10s",
 			doc: "How long running sessions may go on when the server is told to stop.",
 		},
+		mapperAttribute,
 	}, limitAttributes, serverUserAttributes, programAttributes),
-	blocks: []*block{logBlock, auditBlock, adminBlock, resourcesBlock, ruleBlock, listenerBlock, serviceBlock, stationBlock},
+	blocks: []*block{logBlock, auditBlock, adminBlock, resourcesBlock, ruleBlock, listenerBlock, serviceBlock, stationBlock, mapperBlock},
 }
 
 func (l *loader) decode(body hcl.Body) *Config {
@@ -50,6 +51,7 @@ func (l *loader) decode(body hcl.Body) *Config {
 		Watch:        s.boolean("watch"),
 		CutOnReload:  s.boolean("cut_on_reload"),
 		DrainTimeout: s.duration("drain_timeout"),
+		Mapper:       s.mapperName(),
 	}
 	c.Log = s.log()
 	c.Audit = s.audit(c.DataDir)
@@ -67,6 +69,9 @@ func (l *loader) decode(body hcl.Body) *Config {
 		station, services := inner.station()
 		c.Stations = append(c.Stations, station)
 		c.Services = append(c.Services, services...)
+	}
+	for _, inner := range s.each(mapperBlock) {
+		c.Mappers = append(c.Mappers, inner.mapper())
 	}
 	return c
 }

@@ -55,6 +55,7 @@ var serviceBlock = &block{
 			name: "max_duration", kind: duration{time.Millisecond, math.MaxInt64},
 			doc: "Cut a session that has lasted for so long. Unset: never.",
 		},
+		mapperAttribute,
 	}, commandAttributes, limitAttributes, onlyWith(commandOnly, userAttributes), onlyWith(commandOnly, programAttributes)),
 	blocks: []*block{ruleBlock, resourcesBlock},
 }
@@ -76,6 +77,7 @@ func (s *section) service(of *station) *Service {
 		IdleTimeout: s.duration("idle_timeout"),
 		MaxDuration: s.duration("max_duration"),
 		Limits:      s.limits(),
+		Mapper:      s.mapperName(),
 		Where:       s.where(s.header),
 	}
 	s.route(out)

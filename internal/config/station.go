@@ -26,6 +26,7 @@ var stationBlock = &block{
 			name: "description", kind: text{what: "string, up to 200 bytes", check: checkDescription},
 			doc: "For people.",
 		},
+		mapperAttribute,
 	}, userAttributes, programAttributes),
 	blocks: []*block{ruleBlock, serviceBlock, resourcesBlock},
 }
@@ -45,6 +46,7 @@ func (s *section) station() (*Station, []*Service) {
 		Description: s.text("description"),
 		Lease:       s.text("lease"),
 		Rules:       set.rules,
+		Mapper:      s.mapperName(),
 		Program:     s.program(),
 		Where:       s.where(s.header),
 	}

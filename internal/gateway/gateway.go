@@ -59,9 +59,3 @@ type Service struct {
 	IdleTimeout time.Duration // 0 means never
 	MaxDuration time.Duration // 0 means for ever
 }
-
-// leavesSocket says whether the client's own socket may be handed to the route: nothing of ours then stands between the
-// two, so nothing that would have to watch the bytes or cut a lease may be configured.
-func (s *Service) leavesSocket() bool {
-	return s.Name.Station() == "" && s.Lease == nil && s.IdleTimeout == 0 && s.MaxDuration == 0
-}

@@ -20,6 +20,9 @@ type Session struct {
 	cancel  context.CancelCauseFunc
 	client  jackfield.Stream
 
+	idleTimeout time.Duration // 0 means never
+	maxDuration time.Duration // 0 means for ever
+
 	stream jackfield.Stream // the opened route; or
 	live   relay.Counters
 
@@ -29,11 +32,38 @@ type Session struct {
 
 // Step 8: from here on the session can be seen and cut.
 func (v *Visit) register(service *Service, client jackfield.Stream) *Session {
-	s := &Session{visit: v, service: service, client: client}
+	s := &Session{
+		visit:       v,
+		service:     service,
+		client:      client,
+		idleTimeout: service.IdleTimeout,
+		maxDuration: service.MaxDuration,
+	}
 	s.ctx, s.cancel = context.WithCancelCause(v.ctx)
-	v.record.Route = service.Route.String()
+	describeRoute(&v.record.Request, service.Route)
 	v.gateway.Sessions.add(s)
 	return s
+}
+
+func describeRoute(r *jackfield.Request, route jackfield.Route) {
+	r.Route = route.String()
+	if dialler, ok := route.(jackfield.Dialler); ok {
+		r.Destinations = dialler.Destinations()
+	}
+}
+
+// hold holds the session to a policy's terms, where they are stricter than what holds already.
+func (s *Session) hold(t jackfield.Terms) {
+	s.idleTimeout = stricter(s.idleTimeout, t.IdleTimeout)
+	s.maxDuration = stricter(s.maxDuration, t.MaxDuration)
+}
+
+// stricter is the shorter one of two limits of which 0 is none.
+func stricter(a, b time.Duration) time.Duration {
+	if a == 0 || b == 0 {
+		return a + b
+	}
+	return min(a, b)
 }
 
 // Step 10.
@@ -88,10 +118,16 @@ func (s *Session) watchClient() (stop func()) {
 	}
 }
 
+// leavesSocket says whether the client's own socket may be handed to the route: nothing of ours then stands between the
+// two, so nothing may be asked for that would have to watch the bytes or cut a lease.
+func (s *Session) leavesSocket() bool {
+	return s.service.Name.Station() == "" && s.service.Lease == nil && s.idleTimeout == 0 && s.maxDuration == 0
+}
+
 func (s *Session) socketTaker() (jackfield.SocketTaker, *net.TCPConn) {
 	taker, able := s.service.Route.(jackfield.SocketTaker)
 	client, bare := s.client.(*net.TCPConn)
-	if !able || !bare || !s.service.leavesSocket() {
+	if !able || !bare || !s.leavesSocket() {
 		return nil, nil
 	}
 	return taker, client
@@ -117,7 +153,7 @@ func (s *Session) Serve() jackfield.End {
 }
 
 func (s *Session) join(ctx context.Context, stream jackfield.Stream) jackfield.End {
-	return relay.Join(ctx, s.client, stream, &s.live, relay.Options{Idle: s.service.IdleTimeout})
+	return relay.Join(ctx, s.client, stream, &s.live, relay.Options{Idle: s.idleTimeout})
 }
 
 func join(a, b string) string {
@@ -132,10 +168,10 @@ func join(a, b string) string {
 func (s *Session) Answers() bool { return s.service.Answers }
 
 func (s *Session) lifetime() (context.Context, context.CancelFunc) {
-	if s.service.MaxDuration == 0 {
+	if s.maxDuration == 0 {
 		return s.ctx, func() {}
 	}
-	return context.WithTimeout(s.ctx, s.service.MaxDuration)
+	return context.WithTimeout(s.ctx, s.maxDuration)
 }
 
 func (s *Session) serveTaken(ctx context.Context) jackfield.End {

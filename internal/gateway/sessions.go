@@ -47,7 +47,6 @@ func (t *Sessions) remove(s *Session) {
 // A LiveSession is what can be seen of a session while it runs.
 type LiveSession struct {
 	jackfield.Request
-	Route    string
 	Transfer jackfield.Transfer
 }
 
@@ -57,7 +56,7 @@ func (t *Sessions) List() []LiveSession {
 	defer t.mu.Unlock()
 	list := make([]LiveSession, 0, len(t.live))
 	for _, s := range t.live {
-		list = append(list, LiveSession{s.visit.record.Request, s.visit.record.Route, s.transfer()})
+		list = append(list, LiveSession{s.visit.record.Request, s.transfer()})
 	}
 	slices.SortFunc(list, func(a, b LiveSession) int {
 		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.ID, b.ID))

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
@@ -150,23 +151,44 @@ func (v *Visit) start(s *Session) error {
 		return err
 	}
 	if err := context.Cause(s.ctx); err != nil {
-		return jackfield.Refuse(jackfield.Unavailable, "the session was ended before it began", err)
+		return endedBefore(err)
 	}
 	return v.gateway.Recorder.Opened(&v.record)
 }
 
 func (v *Visit) askMappers(s *Session) error {
 	for _, level := range v.outerLevels() {
-		if err := v.ask(s.ctx, level.Mapper); err != nil {
+		if err := v.askMapper(s, level.Mapper); err != nil {
 			return err
 		}
 	}
 	for _, level := range s.service.Levels {
-		if err := v.ask(s.ctx, level.Mapper); err != nil {
+		if err := v.askMapper(s, level.Mapper); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// askMapper asks one mapper, which may take a while, and holds the session to its terms.
+func (v *Visit) askMapper(s *Session, p jackfield.Policy) error {
+	if p == nil {
+		return nil
+	}
+	defer s.watchClient()()
+	decision := p.Decide(s.ctx, &v.record.Request)
+	if err := context.Cause(s.ctx); err != nil {
+		return endedBefore(err)
+	}
+	s.hold(decision.Terms)
+	if note := decision.Terms.Note; note != "" {
+		v.record.Notes = append(v.record.Notes, decision.By+": "+note)
+	}
+	return v.note(decision)
+}
+
+func endedBefore(cause error) error {
+	return jackfield.Refuse(jackfield.Unavailable, "the session was ended before it began", cause)
 }
 
 // Allows asks the rules whether they would let in a session that runs, be it of another generation. Where they would not,
@@ -201,7 +223,7 @@ func (v *Visit) note(d jackfield.Decision) error {
 	if d.Allow {
 		return nil
 	}
-	refusal := jackfield.Refuse(jackfield.Denied, "access denied", errors.New(d.Reason))
+	refusal := jackfield.Refuse(jackfield.Denied, cmp.Or(d.Message, "access denied"), errors.New(d.Reason))
 	refusal.By = d.By
 	return refusal
 }

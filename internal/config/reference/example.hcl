@@ -14,6 +14,29 @@ max_sessions_message    = "all lines are in use, try again later"
 umask = "022"
 env   = { LANG = "C.UTF-8" } # of every program
 
+mapper = "watchman" # asked about every session
+
+mapper "watchman" {
+  command       = ["/usr/local/lib/jackfield/watchman"]
+  cache         = "10s"
+  warm          = 2
+  max_processes = 4
+}
+
+mapper "corp" {
+  command         = ["/usr/local/lib/jackfield/authz", "--strict"]
+  timeout         = "3s"
+  user            = "nobody"
+  env             = { AUTHZ_DATABASE = "/var/lib/authz" }
+  env_keep        = ["TZ"]
+  kill_hung       = true
+  batch           = 50
+  resolve         = true
+  show_reason     = true
+  accept          = ["max-seconds", "idle-seconds", "audit-note"]
+  max_connections = 5
+}
+
 log {
   level  = "info"
   format = "auto"
@@ -44,6 +67,7 @@ listener "mux" {
     from = ["127.0.0.2"]
   }
 
+  mapper = "corp" # about the sessions of this listener
   rule "deny" { services = ["*.fpga-2"] }
   rule "allow" { from = ["127.0.0.0/8", "10.0.0.0/8"] }
 }
@@ -97,6 +121,7 @@ service "web" {
   dial_timeout        = "5s"
   send_proxy_protocol = "v2"
   max_sessions        = 100
+  mapper              = "corp" # about those of this service
 
   rule "deny" { from = ["10.9.0.0/16"] }
   rule "allow" { when = hour >= 7 && hour < 20 && !contains(["saturday", "sunday"], weekday) }
@@ -117,6 +142,7 @@ station "fpga-1" {
   lease       = "none"
   listeners   = ["mux"]
   description = "Kintex board, rack 3"
+  mapper      = "corp" # about those of each of its services
 
   rule "allow" { when = cidr_contains("10.1.0.0/16", address) }
 

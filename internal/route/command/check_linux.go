@@ -16,7 +16,7 @@ import (
 )
 
 // program returns the absolute path of the program, which the account may execute.
-func (p *problems) program(o Options, who account, env variables) string {
+func (p *problems) program(o Options, who credential, env variables) string {
 	if len(o.Command) == 0 || o.Command[0] == "" {
 		p.add("no command is given")
 		return ""
@@ -55,8 +55,8 @@ func (p *problems) program(o Options, who account, env variables) string {
 }
 
 // mayExecute says what keeps the account from executing a file.
-func (a account) mayExecute(path string) error {
-	info, err := a.reach(path)
+func (c credential) mayExecute(path string) error {
+	info, err := c.reach(path)
 	switch {
 	case err != nil:
 		return err
@@ -64,29 +64,29 @@ func (a account) mayExecute(path string) error {
 		return fmt.Errorf("%s is not a regular file", path)
 	case info.Mode()&0o111 == 0:
 		return fmt.Errorf("%s is not executable", path)
-	case !a.may(info):
-		return fmt.Errorf("%s is not executable for %v", path, a)
+	case !c.may(info):
+		return fmt.Errorf("%s is not executable for %v", path, c)
 	}
 	return nil
 }
 
 // mayEnter says what keeps the account from changing to a directory.
-func (a account) mayEnter(path string) error {
-	info, err := a.reach(path)
+func (c credential) mayEnter(path string) error {
+	info, err := c.reach(path)
 	switch {
 	case err != nil:
 		return err
 	case !info.IsDir():
 		return fmt.Errorf("%s is not a directory", path)
-	case !a.may(info):
-		return fmt.Errorf("%s cannot be entered by %v", path, a)
+	case !c.may(info):
+		return fmt.Errorf("%s cannot be entered by %v", path, c)
 	}
 	return nil
 }
 
 // reach looks at a file, provided that the account may search every directory on the way, those behind a symbolic link
 // included.
-func (a account) reach(path string) (fs.FileInfo, error) {
+func (c credential) reach(path string) (fs.FileInfo, error) {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return nil, err
@@ -97,8 +97,8 @@ func (a account) reach(path string) (fs.FileInfo, error) {
 			if err != nil {
 				return nil, err
 			}
-			if !a.may(info) {
-				return nil, fmt.Errorf("%s cannot be reached by %v: %s", path, a, directory)
+			if !c.may(info) {
+				return nil, fmt.Errorf("%s cannot be reached by %v: %s", path, c, directory)
 			}
 			if directory == filepath.Dir(directory) {
 				break
@@ -109,17 +109,17 @@ func (a account) reach(path string) (fs.FileInfo, error) {
 }
 
 // may says whether the account may execute a file or search a directory, by the mode bits.
-func (a account) may(info fs.FileInfo) bool {
+func (c credential) may(info fs.FileInfo) bool {
 	mode := info.Mode().Perm()
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	switch {
 	case !ok:
 		return false
-	case a.uid == 0:
+	case c.UID == 0:
 		return info.IsDir() || mode&0o111 != 0
-	case a.uid == stat.Uid:
+	case c.UID == stat.Uid:
 		return mode&0o100 != 0
-	case a.gid == stat.Gid || slices.Contains(a.groups, stat.Gid):
+	case c.GID == stat.Gid || slices.Contains(c.Groups, stat.Gid):
 		return mode&0o010 != 0
 	}
 	return mode&0o001 != 0

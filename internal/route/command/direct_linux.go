@@ -110,8 +110,10 @@ func (t *taken) reset() {
 	})
 }
 
-// linger reads what the client still sends, to its end or a limit. The socket may be a blocking one by now.
+// linger reads what the client still sends, to its end or a limit, and ends that direction: a descendant that left the
+// group still has the socket, and reads from it no more. The socket may be a blocking one by now.
 func (t *taken) linger() {
+	defer t.client.CloseRead()
 	raw, err := t.client.SyscallConn()
 	if err != nil {
 		return

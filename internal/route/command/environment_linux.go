@@ -38,10 +38,10 @@ func (v variables) list() []string {
 }
 
 // environment returns what is the same for all sessions.
-func (p *problems) environment(o Options, who account) variables {
+func (p *problems) environment(o Options, who credential) variables {
 	env := variables{"PATH": defaultPath}
-	if who.entry != nil {
-		env["HOME"], env["USER"], env["LOGNAME"] = who.entry.HomeDir, who.entry.Username, who.entry.Username
+	if who.Entry != nil {
+		env["HOME"], env["USER"], env["LOGNAME"] = who.Entry.HomeDir, who.Entry.Username, who.Entry.Username
 	}
 	for _, name := range o.EnvKeep {
 		p.variable(name, "")

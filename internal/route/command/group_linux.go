@@ -15,6 +15,7 @@ import (
 const (
 	firstLook  = time.Millisecond
 	lastLook   = 50 * time.Millisecond
+	firstScan  = lastLook // until all processes are looked through: with many sessions and processes that is dear
 	afterKill  = time.Second
 	signalNone = unix.Signal(0)
 )
@@ -47,12 +48,16 @@ func (p *process) endGroup() bool {
 		return true
 	}
 	p.terminate()
-	limit := time.Now().Add(p.grace + afterKill)
+	begun, scan := time.Now(), firstScan
 	for pause := firstLook; !p.isGone(); pause = min(2*pause, lastLook) {
-		if pause == lastLook && !hasLiving(p.pid) {
-			return true
+		waited := time.Since(begun)
+		if waited >= scan {
+			scan = 2 * waited
+			if !hasLiving(p.pid) {
+				return true
+			}
 		}
-		if time.Now().After(limit) {
+		if waited > p.grace+afterKill {
 			return false
 		}
 		time.Sleep(pause)

@@ -34,7 +34,7 @@ func New(o Options) (*Route, error) {
 		return nil, errors.New("services that are programs need Linux on amd64 or arm64")
 	}
 	var found problems
-	who := found.account(o)
+	who := found.credential(o)
 	environment := found.environment(o, who)
 	spec := forkserver.Spec{
 		Path:        found.program(o, who, environment),
@@ -118,7 +118,7 @@ func (p *problems) rest(o Options) {
 	}
 }
 
-func (p *problems) directory(o Options, who account) string {
+func (p *problems) directory(o Options, who credential) string {
 	directory := o.Directory
 	if directory == "" {
 		directory = "/"

@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,13 +45,14 @@ type Options struct {
 // A Route dials a service. It is safe for concurrent use.
 type Route struct {
 	name      string
+	given     []string // the addresses as they were given
 	addresses []address
 	timeout   time.Duration
 	sendProxy proxyproto.Version
 	dialer    net.Dialer
 }
 
-var _ jackfield.Route = (*Route)(nil)
+var _ jackfield.Dialler = (*Route)(nil)
 
 // New checks the options and returns their route. Its error names every address that is wrong. No name is resolved yet.
 func New(o Options) (*Route, error) {
@@ -71,12 +73,16 @@ func New(o Options) (*Route, error) {
 	}
 	return &Route{
 		name:      "dial " + strings.Join(o.Addresses, ", "),
+		given:     slices.Clone(o.Addresses),
 		addresses: addresses,
 		timeout:   o.Timeout,
 		sendProxy: o.SendProxy,
 		dialer:    net.Dialer{Resolver: o.Resolver, Control: keepUrgent},
 	}, nil
 }
+
+// Destinations returns the addresses as the options gave them.
+func (r *Route) Destinations() []string { return r.given }
 
 // String returns "dial" and the addresses in their order.
 func (r *Route) String() string { return r.name }

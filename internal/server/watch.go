@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"context"
@@ -14,8 +14,9 @@ import (
 // How long the configuration's files must have been left alone before a change is taken up: editors write in several steps.
 const settleTime = 300 * time.Millisecond
 
-// reloadOn reloads at each hangup and, where the configuration says watch, when its files have changed, until ctx ends.
-func (s *server) reloadOn(ctx context.Context, hangup <-chan struct{}) {
+// ReloadOn reloads at each hangup and, where the configuration says watch, when its files have changed, until ctx ends.
+// What is wrong with a configuration goes to the log.
+func (s *Server) ReloadOn(ctx context.Context, hangup <-chan struct{}) {
 	directories := watched(s.generation().config)
 	changed, stop := s.watch(directories)
 	defer func() { stop() }()
@@ -40,7 +41,7 @@ func (s *server) reloadOn(ctx context.Context, hangup <-chan struct{}) {
 
 // watch returns a channel that is closed once files of the configuration in the directories have changed and settled; one
 // that never is if there are none.
-func (s *server) watch(directories []string) (changed <-chan struct{}, stop func()) {
+func (s *Server) watch(directories []string) (changed <-chan struct{}, stop func()) {
 	if len(directories) == 0 {
 		return nil, func() {}
 	}

@@ -1,4 +1,23 @@
-package cli
+// Package server is a configuration at work: it makes the listeners, services, routes, policies and records that the
+// configuration names, wires them together, and keeps them from the first socket to the last session.
+//
+//	c, problems := config.Load(path)
+//	if c == nil {
+//		return problems.WriteText(os.Stderr, false)
+//	}
+//	s, err := server.Start(server.Options{Path: path, Config: c, Log: log, Level: level, Version: "1.0"})
+//	if err != nil {
+//		return err
+//	}
+//	return s.Run(ctx, nil) // until ctx ends
+//
+// Rules: a reload makes a new generation, swaps it in as one, and leaves sessions that run alone; one that fails changes
+// nothing. Listening sockets outlive generations. A server that is started as root opens its sockets first, becomes the user
+// that the configuration names, and only then reads what it keeps and serves clients.
+//
+// The package knows no command line, no terminal and no signals: what those ask for comes through contexts and channels. Per
+// connection it does nothing: that is internal/gateway.
+package server
 
 import (
 	"context"
@@ -22,10 +41,11 @@ import (
 	"jackfield/internal/route/command"
 )
 
-// A server is a configuration at work, and those that come after it.
-type server struct {
+// A Server is a configuration at work, and those that come after it.
+type Server struct {
 	path     string         // of the configuration
 	level    *slog.LevelVar // of log
+	version  string
 	log      *slog.Logger
 	instance *instance
 	sessions *gateway.Sessions
@@ -47,50 +67,49 @@ type server struct {
 
 var errStopping = errors.New("server is stopping")
 
-// How long requests on the admin ports may still take when the server stops.
-const adminGrace = time.Second
-
-// A start says what a server is started with.
-type start struct {
-	path   string
-	config *config.Config
-	level  *slog.LevelVar
-	log    *slog.Logger
-	extra  jackfield.Recorder // told of everything; may be nil
+// Options say what a server is started with. All but Recorder must be there.
+type Options struct {
+	Path     string         // of the configuration's file, which a reload reads again
+	Config   *config.Config // what stands in it now
+	Log      *slog.Logger
+	Level    *slog.LevelVar     // of Log; set to what the configuration says
+	Version  string             // of the program, for the log, the metrics and the admin socket
+	Recorder jackfield.Recorder // told of every request, after the audit log; may be nil
 }
 
-// startServer opens all that a configuration names, in an order that needs privileges first and accepts clients last. The
-// caller then calls run.
-func startServer(o start) (_ *server, err error) {
-	s := &server{path: o.path, level: o.level, log: o.log}
+// Start opens all that a configuration names, in an order that needs privileges first and accepts clients last. Clients are
+// served from then on. The caller then calls Run, or Close to give it all up. If the configuration names a user, the process
+// is that user afterwards, even if Start fails.
+func Start(o Options) (_ *Server, err error) {
+	s := &Server{path: o.Path, level: o.Level, log: o.Log, version: o.Version}
 	defer func() {
 		if err != nil {
-			s.close()
+			s.Close()
 		}
 	}()
 	ctx, cut := context.WithCancelCause(context.Background())
 	s.cut = cut
 	s.sockets = listen.NewSockets(ctx)
-	if err := s.bind(o.config); err != nil {
+	if err := s.bind(o.Config); err != nil {
 		return nil, err
 	}
-	if err := becomeUser(o.config); err != nil {
+	if err := becomeUser(o.Config); err != nil {
 		return nil, err
 	}
 	if err := s.openState(o); err != nil {
 		return nil, err
 	}
-	if err := s.install(o.config); err != nil {
+	if err := s.install(o.Config); err != nil {
 		return nil, err
 	}
-	if err := s.openPort(o.config); err != nil {
+	if err := s.openPort(o.Config); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
 // bind opens the listening sockets, or takes those that systemd opened. Nothing is accepted yet.
-func (s *server) bind(c *config.Config) error {
+func (s *Server) bind(c *config.Config) error {
 	if err := adoptSockets(s.sockets, c); err != nil {
 		return err
 	}
@@ -102,12 +121,12 @@ func (s *server) bind(c *config.Config) error {
 }
 
 // openState opens what is in data_dir. The admin socket comes first: it finds out whether another server is there.
-func (s *server) openState(o start) error {
-	c := o.config
+func (s *Server) openState(o Options) error {
+	c := o.Config
 	if err := openDataDir(c.DataDir); err != nil {
 		return fmt.Errorf("data_dir %s cannot be used: %w (name another one in the configuration, or run as its owner)", c.DataDir, err)
 	}
-	status := admin.Status{Version: version, PID: os.Getpid(), Started: time.Now()}
+	status := admin.Status{Version: s.version, PID: os.Getpid(), Started: time.Now()}
 	socket, err := admin.ListenSocket(filepath.Join(c.DataDir, admin.SocketName), control{s}, status, s.log)
 	if err != nil {
 		return err
@@ -122,10 +141,10 @@ func (s *server) openState(o start) error {
 	if err != nil {
 		return err
 	}
-	s.metrics = metrics.New(version)
+	s.metrics = metrics.New(s.version)
 	s.launcher = command.NewLauncher()
 	s.builder = &builder{
-		gateway:  gateway.Gateway{Sessions: s.sessions, Recorder: s.recorder(o.extra), Log: s.log},
+		gateway:  gateway.Gateway{Sessions: s.sessions, Recorder: s.recorder(o.Recorder), Log: s.log},
 		limits:   new(access.LimitTable),
 		launcher: s.launcher,
 		log:      s.log,
@@ -134,14 +153,14 @@ func (s *server) openState(o start) error {
 }
 
 // recorder tells the audit log first: it alone can fail.
-func (s *server) recorder(extra jackfield.Recorder) jackfield.Recorder {
+func (s *Server) recorder(extra jackfield.Recorder) jackfield.Recorder {
 	if extra == nil {
 		return audit.Multi(s.audit, s.metrics)
 	}
 	return audit.Multi(s.audit, s.metrics, extra)
 }
 
-func (s *server) openPort(c *config.Config) error {
+func (s *Server) openPort(c *config.Config) error {
 	if c.Admin == nil {
 		return nil
 	}
@@ -154,7 +173,7 @@ func (s *server) openPort(c *config.Config) error {
 }
 
 // install puts a configuration to work in place of the current one, if there is one. After an error nothing has changed.
-func (s *server) install(c *config.Config) error {
+func (s *Server) install(c *config.Config) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	limitSessions(c, s.log)
@@ -182,7 +201,7 @@ func (s *server) install(c *config.Config) error {
 
 // limitSessions keeps the server from accepting more sessions than it has descriptors for.
 func limitSessions(c *config.Config, log *slog.Logger) {
-	allowed := sessionsAllowed(descriptorLimit())
+	allowed, _ := Room()
 	limit := &c.Limits.MaxSessions
 	switch {
 	case allowed == 0:
@@ -194,80 +213,14 @@ func limitSessions(c *config.Config, log *slog.Logger) {
 	}
 }
 
-// run serves until ctx ends, then stops: what runs may go on for the drain_timeout, or until cutNow is closed, and is cut
-// then.
-func (s *server) run(ctx context.Context, cutNow <-chan struct{}) error {
-	defer s.close()
-	ctx, fail := context.WithCancelCause(ctx)
-	defer fail(nil)
-	var admins sync.WaitGroup
-	for _, a := range s.admins {
-		admins.Go(func() {
-			if err := a.Serve(); err != nil {
-				fail(fmt.Errorf("admin: %w", err))
-			}
-		})
-		s.log.Info("listening", "listener", "admin", "protocol", "http", "address", a.Addr().String())
-	}
-	s.ready.Store(true)
-	notifyReady()
-	stopWatchdog := feedWatchdog()
-	s.log.Info("serving", "version", version, "instance", s.instance.run())
-
-	<-ctx.Done()
-	s.ready.Store(false)
-	notifyStopping()
-	s.drain(cutNow)
-	s.shutdownAdmin()
-	admins.Wait()
-	stopWatchdog()
-	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, errStopping) {
-		return cause
-	}
-	return nil
-}
-
-// drain stops accepting and waits for the sessions that run, for a time.
-func (s *server) drain(cutNow <-chan struct{}) {
-	timeout := s.generation().config.DrainTimeout
-	s.log.Info("stopping", "sessions", s.sessions.Len(), "drain_timeout", timeout.String())
-	s.sockets.StopAccepting()
-	served := make(chan struct{})
-	go func() { s.sockets.Wait(); close(served) }()
-	patience := time.NewTimer(timeout)
-	defer patience.Stop()
-	select {
-	case <-served:
-	case <-patience.C:
-	case <-cutNow:
-	}
-	if left := s.sessions.Len(); left > 0 {
-		s.log.Warn("cutting sessions", "sessions", left)
-	}
-	s.cut(errStopping)
-	<-served
-	s.log.Info("stopped")
-}
-
-func (s *server) generation() *generation {
+func (s *Server) generation() *generation {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.current
 }
 
-func (s *server) shutdownAdmin() {
-	ctx, cancel := context.WithTimeout(context.Background(), adminGrace)
-	defer cancel()
-	for _, a := range s.admins {
-		if err := a.Shutdown(ctx); err != nil {
-			s.log.Warn("admin requests were cut", "error", err)
-		}
-	}
-	s.admins = nil
-}
-
-// close gives back what startServer took.
-func (s *server) close() {
+// Close stops the server at once, if Run has not, and gives back what Start took.
+func (s *Server) Close() {
 	s.cut(errStopping)
 	s.sockets.StopAccepting()
 	s.sockets.Wait()

@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"jackfield"
@@ -6,7 +6,7 @@ import (
 )
 
 // control is what the admin socket can do with a server.
-type control struct{ server *server }
+type control struct{ server *Server }
 
 func (c control) List() []admin.Session {
 	var list []admin.Session

@@ -1,6 +1,6 @@
 //go:build !unix
 
-package cli
+package server
 
 // descriptorLimit returns 0: the system has no such limit.
 func descriptorLimit() uint64 { return 0 }

@@ -1,0 +1,78 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// How long requests on the admin ports may still take when the server stops.
+const adminGrace = time.Second
+
+// Run serves until ctx ends, then stops: what runs may go on for the drain_timeout, or until cutNow is closed, and is cut
+// then. Its error says what stopped the server before ctx did. The server is closed when it returns.
+func (s *Server) Run(ctx context.Context, cutNow <-chan struct{}) error {
+	defer s.Close()
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	var admins sync.WaitGroup
+	for _, a := range s.admins {
+		admins.Go(func() {
+			if err := a.Serve(); err != nil {
+				fail(fmt.Errorf("admin: %w", err))
+			}
+		})
+		s.log.Info("listening", "listener", "admin", "protocol", "http", "address", a.Addr().String())
+	}
+	s.ready.Store(true)
+	notifyReady()
+	stopWatchdog := feedWatchdog()
+	s.log.Info("serving", "version", s.version, "instance", s.instance.run())
+
+	<-ctx.Done()
+	s.ready.Store(false)
+	notifyStopping()
+	s.drain(cutNow)
+	s.shutdownAdmin()
+	admins.Wait()
+	stopWatchdog()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// drain stops accepting and waits for the sessions that run, for a time.
+func (s *Server) drain(cutNow <-chan struct{}) {
+	timeout := s.generation().config.DrainTimeout
+	s.log.Info("stopping", "sessions", s.sessions.Len(), "drain_timeout", timeout.String())
+	s.sockets.StopAccepting()
+	served := make(chan struct{})
+	go func() { s.sockets.Wait(); close(served) }()
+	patience := time.NewTimer(timeout)
+	defer patience.Stop()
+	select {
+	case <-served:
+	case <-patience.C:
+	case <-cutNow:
+	}
+	if left := s.sessions.Len(); left > 0 {
+		s.log.Warn("cutting sessions", "sessions", left)
+	}
+	s.cut(errStopping)
+	<-served
+	s.log.Info("stopped")
+}
+
+func (s *Server) shutdownAdmin() {
+	ctx, cancel := context.WithTimeout(context.Background(), adminGrace)
+	defer cancel()
+	for _, a := range s.admins {
+		if err := a.Shutdown(ctx); err != nil {
+			s.log.Warn("admin requests were cut", "error", err)
+		}
+	}
+	s.admins = nil
+}
