@@ -41,16 +41,25 @@ func (a *addresses) assign(operator string, values []string, where string) error
 			return err
 		}
 		element.where = where
-		switch {
-		case operator == "-=":
+		if operator == "-=" {
 			a.remove(element)
-		case len(a.elements) == maxList:
-			return errTooLong
-		default:
+		} else {
 			a.elements = append(a.elements, element)
+		}
+		if a.size() > maxList {
+			return errTooLong
 		}
 	}
 	return nil
+}
+
+// size counts networks, of which one element in braces can have hundreds.
+func (a *addresses) size() int {
+	n := len(a.unsure)
+	for _, x := range a.elements {
+		n += max(len(x.networks), 1)
+	}
+	return n
 }
 
 var errTooLong = fmt.Errorf("a list has more than %d elements", maxList)
@@ -61,10 +70,11 @@ func (a *addresses) remove(gone address) {
 	if gone.networks == nil && before == len(a.elements) {
 		a.unsure = append(a.unsure, gone)
 	}
+	isGone := func(n netip.Prefix) bool { return slices.Contains(gone.networks, n) }
 	for i, x := range a.elements {
-		a.elements[i].networks = slices.DeleteFunc(slices.Clone(x.networks), func(n netip.Prefix) bool {
-			return slices.Contains(gone.networks, n)
-		})
+		if slices.ContainsFunc(x.networks, isGone) {
+			a.elements[i].networks = slices.DeleteFunc(slices.Clone(x.networks), isGone) // lists share them
+		}
 	}
 }
 

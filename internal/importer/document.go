@@ -135,6 +135,8 @@ func (e *entry) addListener(l listener) error {
 		return fmt.Errorf("%s is neither an IP address nor a host name", l.host)
 	case err != nil && l.family == onlyIPv6, address.Is4() && l.family == onlyIPv6, address.Is6() && l.family == onlyIPv4:
 		return errors.New("its address is of another family than its protocol")
+	case len(e.listeners) == maxList:
+		return fmt.Errorf("it has more than %d addresses", maxList)
 	case err != nil:
 		e.note("further addresses of "+l.host, e.where, "a listener has one, the first")
 		l.host = strings.ToLower(l.host)

@@ -29,10 +29,10 @@ import (
 // What is translated at most. The output must fit into one configuration file.
 const (
 	MaxFile    = 1 << 20 // bytes of one source file, and of the output
-	maxEntries = 2000    // services and lines that are left out, in all files
+	maxEntries = 2000    // services and lines that are left out, in all files; and listeners
 	maxFiles   = 256     // source files with those that they include
 	maxDepth   = 8       // of inclusion
-	maxList    = 1000    // elements of one list of addresses or variables
+	maxList    = 1000    // elements of one list of networks or variables; addresses of one line
 )
 
 // A File is a configuration file of inetd or xinetd. Its name stands in the comments.
@@ -94,8 +94,9 @@ func (o Options) Xinetd(files ...File) (*Result, error) {
 type translation struct {
 	Options
 	document
-	files int
-	depth int
+	files     int
+	depth     int
+	listeners int
 }
 
 func (o Options) begin() *translation {
@@ -123,6 +124,9 @@ func (t *translation) read(file File, parse func() error) error {
 func (t *translation) add(e *entry) error {
 	if len(t.entries) >= maxEntries {
 		return fmt.Errorf("%s: there are more than %d services", e.where, maxEntries)
+	}
+	if t.listeners += len(e.listeners); t.listeners > maxEntries {
+		return fmt.Errorf("%s: there are more than %d listeners", e.where, maxEntries)
 	}
 	t.entries = append(t.entries, e)
 	t.resolve(e)

@@ -21,7 +21,7 @@ func (t *translation) inetd(file File) error {
 	f := &inetdFile{translation: t, name: file.Name, hosts: "*"}
 	var open *inetdLine
 	for i, text := range lines(file.Data) {
-		line := &inetdLine{where: fmt.Sprintf("%s:%d", excerpt(file.Name), i+1), text: text}
+		line := &inetdLine{where: fmt.Sprintf("%s:%d", excerpt(file.Name), i+1), parts: []string{text}}
 		switch bare := strings.TrimLeft(text, blanks); {
 		case bare == "" || strings.HasPrefix(bare, "#"):
 			if err := f.entry(open); err != nil {
@@ -33,8 +33,8 @@ func (t *translation) inetd(file File) error {
 					return err
 				}
 			}
-		case bare != text && open != nil && !line.looksWhole():
-			open.text += " " + bare
+		case bare != text && open != nil && !looksWhole(text):
+			open.parts = append(open.parts, bare)
 		default:
 			line.indented = bare != text && open != nil
 			if err := f.entry(open); err != nil {
@@ -48,13 +48,14 @@ func (t *translation) inetd(file File) error {
 
 // inetdLine is a line with those that continue it.
 type inetdLine struct {
-	where, text string
-	indented    bool // below another: BSD's inetd takes it for a part of that, GNU's does not
+	where    string
+	parts    []string
+	indented bool // below another: BSD's inetd takes it for a part of that, GNU's does not
 }
 
 // looksWhole says whether a line that begins with a blank could be an entry of its own.
-func (l *inetdLine) looksWhole() bool {
-	words := strings.Fields(l.text)
+func looksWhole(line string) bool {
+	words := strings.Fields(line)
 	return len(words) >= 6 && isSocketType(words[1])
 }
 
@@ -72,22 +73,23 @@ func (f *inetdFile) entry(line *inetdLine) error {
 		return nil
 	}
 	e := &entry{where: line.where}
-	words, err := splitQuoted(line.text)
+	text := strings.Join(line.parts, " ")
+	words, err := splitQuoted(text)
 	switch {
 	case err != nil:
-		return f.add(e.omit(line.text, err.Error()))
+		return f.add(e.omit(text, err.Error()))
 	case len(words) == 0:
 		return nil
 	case len(words) == 1 && strings.HasSuffix(words[0], ":"):
 		f.hosts = strings.TrimSuffix(words[0], ":")
 		return nil
 	case line.indented:
-		return f.add(e.omit(line.text, "it begins with a blank, which some inetds take for a continuation"))
+		return f.add(e.omit(text, "it begins with a blank, which some inetds take for a continuation"))
 	case len(words) < 6:
-		return f.add(e.omit(line.text, "fields are missing"))
+		return f.add(e.omit(text, "fields are missing"))
 	}
 	if err := f.translate(e, words); err != nil {
-		e.omit(line.text, err.Error())
+		e.omit(text, err.Error())
 	}
 	return f.add(e)
 }

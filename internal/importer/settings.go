@@ -76,7 +76,7 @@ func (s *settings) set(e *entry, a attribute) {
 		err = s.setSingle(e, a, text)
 	}
 	if err != nil {
-		s.refuse(fmt.Errorf("%s at %s: %w", text, a.where, err))
+		s.refuse(fmt.Errorf("%s at %s: %w", excerpt(text), a.where, err))
 	}
 }
 

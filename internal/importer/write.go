@@ -291,7 +291,8 @@ func isControl(r rune) bool { return unicode.IsControl(r) && r != '\t' }
 
 // excerpt makes what stands in a source fit for a comment.
 func excerpt(s string) string {
-	const longest = 200
+	const longest, looked = 200, 2000
+	whole := len(s) <= looked
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
@@ -300,10 +301,10 @@ func excerpt(s string) string {
 			return '?'
 		}
 		return r
-	}, strings.ToValidUTF8(s, "?"))
+	}, strings.ToValidUTF8(s[:min(len(s), looked)], "?"))
 	s = strings.Join(strings.Fields(s), " ")
-	if len(s) <= longest {
+	if whole && len(s) <= longest {
 		return s
 	}
-	return strings.ToValidUTF8(s[:longest], "") + "…"
+	return strings.ToValidUTF8(s[:min(len(s), longest)], "") + "…"
 }

@@ -26,11 +26,11 @@
 package command
 
 import (
-	"context"
 	"io/fs"
 	"log/slog"
-	"net/netip"
 	"time"
+
+	"jackfield/internal/resolve"
 )
 
 // DefaultKillGrace is the time between SIGTERM and SIGKILL where the options give none.
@@ -97,10 +97,7 @@ type Limits struct {
 }
 
 // A Resolver looks names up, as *net.Resolver does.
-type Resolver interface {
-	LookupAddr(ctx context.Context, address string) (names []string, err error)
-	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
-}
+type Resolver = resolve.Resolver
 
 // A Survivor is a process of an earlier run of the server: a program, or a descendant that kept its environment.
 type Survivor struct {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"jackfield"
 	"jackfield/internal/route/command"
 )
@@ -243,6 +245,23 @@ func TestDaemonLeavesGroup(t *testing.T) {
 	d.client.Close()
 	d.end()
 	eventually(t, "the daemon is alone, and ended by SIGPIPE", func() bool { return !lives(pid) })
+}
+
+// What a client that stays sends after the session's end reaches nobody.
+func TestDaemonReadsNoMore(t *testing.T) {
+	fifo := filepath.Join(publicDir(t), "left")
+	if err := unix.Mkfifo(fifo, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	d := take(t, newRoute(t, command.Options{
+		Command: shell("exec 3<&0; setsid sh -c 'echo $$; echo up >" + fifo + "; exec cat <&3 >&2' & read up <" + fifo),
+	})).serve()
+	pid := d.expectPID()
+	if rest := d.readAll(); rest != "" {
+		t.Errorf("got %q", rest)
+	}
+	d.end()
+	eventually(t, "the daemon has read the end", func() bool { return !lives(pid) })
 }
 
 func TestReplacedWhileRunning(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,7 +16,6 @@ import (
 const (
 	firstLook  = time.Millisecond
 	lastLook   = 50 * time.Millisecond
-	firstScan  = lastLook // until all processes are looked through: with many sessions and processes that is dear
 	afterKill  = time.Second
 	signalNone = unix.Signal(0)
 )
@@ -48,16 +48,12 @@ func (p *process) endGroup() bool {
 		return true
 	}
 	p.terminate()
-	begun, scan := time.Now(), firstScan
+	exited := time.Now()
 	for pause := firstLook; !p.isGone(); pause = min(2*pause, lastLook) {
-		waited := time.Since(begun)
-		if waited >= scan {
-			scan = 2 * waited
-			if !hasLiving(p.pid) {
-				return true
-			}
+		if pause == lastLook && !p.census.hasLiving(p.pid, exited) {
+			return true
 		}
-		if waited > p.grace+afterKill {
+		if time.Since(exited) > p.grace+afterKill {
 			return false
 		}
 		time.Sleep(pause)
@@ -72,23 +68,46 @@ func (p *process) isGone() bool {
 	return errors.Is(p.signal(signalNone), unix.ESRCH)
 }
 
-// hasLiving says whether a process group has a member that is no zombie: some systems' process 1 reaps orphans late.
-func hasLiving(group int) bool {
+// censusAge is how old a census may become. It bounds what many sessions with stubborn groups cost together.
+const censusAge = 200 * time.Millisecond
+
+// A census is a look through all processes for the groups that have a member which is no zombie: some systems' process 1
+// reaps orphans late. It is shared by all sessions, and safe for concurrent use.
+type census struct {
+	mu     sync.Mutex // guards all below
+	taken  time.Time
+	living map[int]bool // nil: unknown
+}
+
+// hasLiving says whether a process group whose leader exited at that time has a member left, as far as is known.
+func (c *census) hasLiving(group int, exited time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.taken) > censusAge {
+		c.taken, c.living = time.Now(), livingGroups()
+	}
+	return c.living == nil || c.living[group] || c.taken.Before(exited)
+}
+
+// livingGroups returns nil if it cannot be known.
+func livingGroups() map[int]bool {
 	pids, err := processes()
 	if err != nil {
-		return true
+		return nil
 	}
+	living := map[int]bool{}
 	for _, pid := range pids {
 		stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 		if err != nil {
 			continue // it has just ended
 		}
 		fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]) // state, parent, group: proc_pid_stat(5)
-		if len(fields) > 2 && string(fields[2]) == strconv.Itoa(group) && string(fields[0]) != "Z" {
-			return true
+		if len(fields) > 2 && string(fields[0]) != "Z" {
+			group, _ := strconv.Atoi(string(fields[2]))
+			living[group] = true
 		}
 	}
-	return false
+	return living
 }
 
 // signal signals every process of the group. The descriptor stands for the leader even after it was waited for, so a

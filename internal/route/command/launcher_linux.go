@@ -26,6 +26,7 @@ var errClosed = errors.New("the launcher is closed")
 // safe for concurrent use.
 type Launcher struct {
 	timeout time.Duration // for each step of a start
+	census  census
 
 	mu     sync.Mutex // guards all below; held while the process starts, never while it is used
 	server *forkServer

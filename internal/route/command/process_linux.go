@@ -23,6 +23,7 @@ type process struct {
 	pidfd   *os.File      // waits without a thread, and signals nobody else
 	control *os.File      // to the process until it executes the program
 	grace   time.Duration // between SIGTERM and SIGKILL
+	census  *census       // the launcher's
 
 	mu          sync.Mutex  // guards all below
 	terminating *time.Timer // until SIGTERM; nil: not planned
@@ -36,7 +37,7 @@ func (l *Launcher) start(ctx context.Context, spec *forkserver.Spec, stream, std
 	if err != nil {
 		return nil, err
 	}
-	p := &process{control: os.NewFile(uintptr(near), "control")}
+	p := &process{control: os.NewFile(uintptr(near), "control"), census: &l.census}
 	err = l.send(spec, far, stream, stderr)
 	unix.Close(far)
 	if err == nil {

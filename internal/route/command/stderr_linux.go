@@ -1,21 +1,17 @@
 package command
 
 import (
-	"bytes"
 	"log/slog"
 	"os"
-	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
-	"golang.org/x/time/rate"
+
+	"jackfield/internal/linelog"
 )
 
-// What is logged of one program's standard error. It is always read to its end, so a program never waits for the log.
+// How a program's standard error is read: always to its end, so that a program never waits for the log.
 const (
-	maxLine    = 4 << 10 // bytes; the rest of a line is left out
-	lineBurst  = 1000    // lines at once
-	lineRate   = 10      // lines per second after that
 	readSize   = 32 << 10
 	lastChunks = 64 // how many reads are made of what a program left in the pipe: more than that is being written now
 )
@@ -25,7 +21,7 @@ var readBuffers = sync.Pool{New: func() any { return new([readSize]byte) }}
 // A stderrLog puts what a program writes to its standard error into the log. Nil is one that nothing comes to.
 type stderrLog struct {
 	pipe  *os.File
-	lines lineLog
+	lines *linelog.Log
 	ended bool          // nobody has the other end any more
 	done  chan struct{} // closed when nothing more is read
 }
@@ -43,7 +39,7 @@ func newStderrLog(log *slog.Logger) (l *stderrLog, writer int, err error) {
 	}
 	l = &stderrLog{
 		pipe:  os.NewFile(uintptr(pipe[0]), "stderr"),
-		lines: lineLog{log: log, limit: rate.NewLimiter(lineRate, lineBurst)},
+		lines: linelog.New(log),
 		done:  make(chan struct{}),
 	}
 	return l, pipe[1], nil
@@ -70,7 +66,7 @@ func (l *stderrLog) read() {
 		for chunks := 0; chunks < lastChunks && !l.ended && l.readChunk(fd); chunks++ {
 		}
 	})
-	l.lines.end()
+	l.lines.End()
 }
 
 // readChunk takes a buffer only while there is something to read. It reports false if there is not.
@@ -87,7 +83,7 @@ func (l *stderrLog) readChunk(fd uintptr) bool {
 		l.ended = true
 		return true
 	}
-	l.lines.write(buffer[:n])
+	l.lines.Write(buffer[:n])
 	return true
 }
 
@@ -106,58 +102,4 @@ func (l *stderrLog) discard() {
 	if l != nil {
 		l.pipe.Close()
 	}
-}
-
-// A lineLog cuts a stream into lines and logs as many as the limit allows.
-type lineLog struct {
-	log     *slog.Logger
-	limit   *rate.Limiter
-	line    []byte // begun; at most maxLine
-	dropped int    // lines
-}
-
-// write takes a chunk. When a line in it exceeds the limit, those after it are dropped unseen.
-func (l *lineLog) write(chunk []byte) {
-	for len(chunk) > 0 {
-		piece, rest, ended := bytes.Cut(chunk, []byte("\n"))
-		l.line = append(l.line, piece[:min(len(piece), maxLine-len(l.line))]...)
-		if ended && !l.endLine() {
-			lines := bytes.Count(rest, []byte("\n"))
-			rest = rest[bytes.LastIndexByte(rest, '\n')+1:]
-			l.dropped += lines
-		}
-		chunk = rest
-	}
-}
-
-// endLine logs the line that was begun, and reports whether it might.
-func (l *lineLog) endLine() bool {
-	line := l.line
-	l.line = l.line[:0]
-	if !l.limit.Allow() {
-		l.dropped++
-		return false
-	}
-	l.tellDropped()
-	l.log.Info("program wrote to stderr", "line", text(line))
-	return true
-}
-
-// end logs a last line without a line end, and how many were dropped.
-func (l *lineLog) end() {
-	if len(l.line) > 0 {
-		l.endLine()
-	}
-	l.tellDropped()
-}
-
-func (l *lineLog) tellDropped() {
-	if l.dropped > 0 {
-		l.log.Warn("program wrote too much to stderr", "lines_dropped", l.dropped)
-		l.dropped = 0
-	}
-}
-
-func text(line []byte) string {
-	return strings.ToValidUTF8(string(bytes.TrimSuffix(line, []byte("\r"))), "\uFFFD")
 }

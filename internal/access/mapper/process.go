@@ -1,0 +1,176 @@
+package mapper
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"sync"
+	"time"
+
+	"jackfield/internal/linelog"
+	"jackfield/wire/mapper"
+)
+
+const (
+	// grace is what a process has, when its time is over, until its group is killed.
+	grace = time.Second
+
+	// stderrDelay is how long the log is open for what descendants of a program still write when it has ended.
+	stderrDelay = 100 * time.Millisecond
+)
+
+// A process is one run of the program. It implements mapper.Application.
+type process struct {
+	conversation *mapper.Conversation
+	cmd          *exec.Cmd
+	input        *os.File // to its standard input
+	output       *os.File // from its standard output
+	leaveHung    bool
+
+	exited  chan struct{} // closed when it has ended
+	failure error         // valid then; nil is exit status 0
+
+	mu      sync.Mutex
+	timer   *time.Timer   // guarded by mu, as is all below; to expire
+	allowed time.Duration // which it had
+	expired bool
+	killing *time.Timer // of the group
+	gone    bool        // there is nothing to kill any more
+}
+
+// start starts the program.
+func (l launch) start(o Options, log *slog.Logger) (*process, error) {
+	p := &process{leaveHung: o.LeaveHung, exited: make(chan struct{})}
+	stdin, input, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer stdin.Close()
+	output, stdout, err := os.Pipe()
+	if err != nil {
+		input.Close()
+		return nil, err
+	}
+	defer stdout.Close()
+	stderr := linelog.New(log)
+	p.input, p.output = input, output
+	p.cmd = &exec.Cmd{
+		Path: l.path, Args: append([]string{l.path}, o.Args...), Env: l.environment, Dir: "/",
+		Stdin: stdin, Stdout: stdout, Stderr: stderr,
+		SysProcAttr: l.attributes, WaitDelay: stderrDelay,
+	}
+	if err := p.cmd.Start(); err != nil {
+		input.Close()
+		output.Close()
+		return nil, fmt.Errorf("the program cannot be started: %w", err)
+	}
+	p.conversation = mapper.NewConversation(p, nil)
+	go p.reap(stderr)
+	return p, nil
+}
+
+// reap runs by itself until the process has ended, and ends what it left in its group.
+func (p *process) reap(stderr *linelog.Log) {
+	known := awaitExit(p.pid())
+	p.mu.Lock()
+	if known && !p.leaveHung {
+		p.killGroup()
+	}
+	p.gone = known // from here on its number may become another's
+	p.mu.Unlock()
+	err := p.cmd.Wait()
+	if errors.Is(err, exec.ErrWaitDelay) {
+		err = nil // somebody else has its standard error
+	}
+	stderr.End()
+	p.mu.Lock()
+	p.gone = true
+	if p.killing != nil {
+		p.killing.Stop()
+	}
+	p.mu.Unlock()
+	p.failure = err
+	close(p.exited)
+}
+
+func (p *process) pid() int { return p.cmd.Process.Pid }
+
+// Read reads the program's standard output.
+func (p *process) Read(b []byte) (int, error) { return p.output.Read(b) }
+
+// Write writes to the program's standard input.
+func (p *process) Write(b []byte) (int, error) { return p.input.Write(b) }
+
+// Close ends the program's standard input.
+func (p *process) Close() error { return p.input.Close() }
+
+// CloseRead has the program know that nobody reads what it writes.
+func (p *process) CloseRead() error { return p.output.Close() }
+
+// Wait returns when the program has ended. Nothing can be read then.
+func (p *process) Wait() error {
+	<-p.exited
+	p.output.Close()
+	return p.failure
+}
+
+// limit gives the process so much time from now on.
+func (p *process) limit(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.allowed = d
+	p.timer = time.AfterFunc(d, p.expire)
+}
+
+// unlimit takes the limit away.
+func (p *process) unlimit() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+}
+
+// expire ends a process whose time is over.
+func (p *process) expire() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.expired = true
+	p.end()
+}
+
+// dismiss ends a process that is not needed any more.
+func (p *process) dismiss() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.end()
+}
+
+// end takes its standard input and output away, and kills it later. It is called with mu held.
+func (p *process) end() {
+	p.input.Close()
+	p.output.Close()
+	if p.killing == nil && !p.leaveHung && !p.gone {
+		p.killing = time.AfterFunc(grace, p.kill)
+	}
+}
+
+func (p *process) kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.gone {
+		p.killGroup()
+	}
+}
+
+// explain says why the process failed: that its time was over, if it was, and else what was found.
+func (p *process) explain(found error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.expired {
+		return errTimeout{p.allowed}
+	}
+	return found
+}
