@@ -31,7 +31,7 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	if e.Details == nil {
+	if e.Details == nil || e.Details.Error() == e.Message {
 		return e.Message
 	}
 	return fmt.Sprintf("%s: %v", e.Message, e.Details)

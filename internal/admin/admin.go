@@ -10,6 +10,7 @@
 //	GET    /v1/sessions        {"sessions": [Session, …]}, the oldest first
 //	DELETE /v1/sessions/{id}   {"id": …}: the session was told to end; or 404
 //	POST   /v1/reload          Reloaded; or 400 with every problem of the new configuration, and the old one is at work
+//	POST   /v1/why             Explanation of the Question in the body; or 400, or 404 for an unknown listener
 //
 // A refusal is {"kind", "message", "id"}: a [jackfield.Kind], a sentence, and the id that the log has for it.
 // [Client] is the other end.
@@ -18,6 +19,7 @@
 package admin
 
 import (
+	"context"
 	"net/netip"
 	"time"
 )
@@ -37,6 +39,9 @@ type Control interface {
 	// Reload reads the configuration again and puts it to work. After an error, which says all that is wrong, nothing
 	// has changed.
 	Reload() (Reloaded, error)
+
+	// Why asks every check that a request would meet. An error says which part of the question has no answer.
+	Why(ctx context.Context, q Question) (Explanation, error)
 }
 
 // Reloaded says what a reload has done.

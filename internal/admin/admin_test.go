@@ -42,6 +42,16 @@ func (l *table) Reload() (Reloaded, error) {
 	return Reloaded{Generation: 2, Cut: 1, Warnings: "careful"}, nil
 }
 
+// Why knows one service.
+func (l *table) Why(_ context.Context, q Question) (Explanation, error) {
+	if q.Service != "web" {
+		return Explanation{}, jackfield.Refuse(jackfield.NotFound, "no such service", nil)
+	}
+	return Explanation{Service: q.Service, Verdict: "denied", Checks: []Check{
+		{1, q.Listener, "address", "failed", "acl.global[0]", q.Source.String() + q.User + q.Time.String()},
+	}}, nil
+}
+
 func (l *table) Disconnect(id, why string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

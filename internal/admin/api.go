@@ -31,6 +31,7 @@ func (a *api) endpoints() map[string]endpoint {
 		"GET /v1/sessions":         a.listSessions,
 		"DELETE /v1/sessions/{id}": a.disconnect,
 		"POST /v1/reload":          a.reload,
+		"POST /v1/why":             a.why,
 		"/":                        a.unknown,
 	}
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -65,11 +66,25 @@ func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
 	return reloaded, err
 }
 
+// Why asks what would become of a request.
+func (c *Client) Why(ctx context.Context, q Question) (Explanation, error) {
+	var explanation Explanation
+	body, err := json.Marshal(q)
+	if err == nil {
+		err = c.send(ctx, http.MethodPost, "/v1/why", bytes.NewReader(body), &explanation)
+	}
+	return explanation, err
+}
+
 func (c *Client) do(ctx context.Context, method, path string, result any) error {
+	return c.send(ctx, method, path, nil, result)
+}
+
+func (c *Client) send(ctx context.Context, method, path string, content io.Reader, result any) error {
 	if err := checkSocketPath(c.path); err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, method, "http://admin"+path, nil)
+	request, err := http.NewRequestWithContext(ctx, method, "http://admin"+path, content)
 	if err != nil {
 		return err
 	}

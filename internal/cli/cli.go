@@ -76,8 +76,8 @@ Start with "jackfield demo".`,
 	})
 	root.AddCommand(
 		newServe(), newDemo(), newCheck(), newReload(),
-		newSessions(), newDisconnect(),
-		newTCPMUX(), newImport(), newVersion(),
+		newSessions(), newDisconnect(), newWhy(),
+		newTCPMUX(), newMapper(), newImport(), newVersion(),
 	)
 	return root
 }

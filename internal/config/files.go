@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -20,10 +21,10 @@ const (
 	maxIncluded = 256     // included files
 )
 
-// openAll reads and parses the main file and those that it includes, in order. It returns nil when the main file cannot be
-// read at all.
-func (l *loader) openAll(path string) []hcl.Body {
-	src, err := readFile(path, maxFile)
+// openAll parses the main file, which read reads, and those that it includes, in order. It returns nil when the main file
+// cannot be read at all.
+func (l *loader) openAll(path string, read fileReader) []hcl.Body {
+	src, err := read(path, maxFile)
 	if err != nil {
 		l.cannotRead(path, err)
 		return nil
@@ -140,13 +141,38 @@ func (l *loader) noteDir(pattern string) {
 	}
 }
 
-// readFile returns a file of at most max bytes. Its errors do not name the file.
+// A fileReader returns a file of at most max bytes. Its errors do not name the file.
+type fileReader func(path string, max int) ([]byte, error)
+
+// readFile is the fileReader for any file, and waits for one that is a pipe.
 func readFile(path string, max int) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, withoutPath(err)
 	}
 	defer file.Close()
+	return readAll(file, max)
+}
+
+// readRegular is the fileReader for what must be an ordinary file. It never waits: a pipe could keep a reload waiting for
+// ever.
+func readRegular(path string, max int) ([]byte, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	defer file.Close()
+	info, err := file.Stat() // of what was opened, whatever the path names by now
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("it is not an ordinary file")
+	}
+	return readAll(file, max)
+}
+
+func readAll(file *os.File, max int) ([]byte, error) {
 	src, err := io.ReadAll(io.LimitReader(file, int64(max)+1))
 	if err != nil {
 		return nil, withoutPath(err)
@@ -155,18 +181,6 @@ func readFile(path string, max int) ([]byte, error) {
 		return nil, fmt.Errorf("the file has more than %d bytes", max)
 	}
 	return src, nil
-}
-
-// readRegular is readFile for what must be an ordinary file: a pipe or device could keep a reload waiting.
-func readRegular(path string, max int) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, withoutPath(err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("it is not an ordinary file")
-	}
-	return readFile(path, max)
 }
 
 func withoutPath(err error) error {

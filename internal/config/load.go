@@ -38,8 +38,13 @@ type loader struct {
 
 // Load reads the configuration file at path and those that it includes. The Config is nil when there are errors; the
 // problems, which may be warnings only, are never nil.
-func Load(path string) (*Config, *Problems) {
-	c, problems := load(path)
+func Load(path string) (*Config, *Problems) { return valid(load(path, readFile)) }
+
+// Reload is Load for a server at work, which nothing may keep waiting: the main file must be an ordinary one, too. Load also
+// reads a pipe, such as /dev/stdin.
+func Reload(path string) (*Config, *Problems) { return valid(load(path, readRegular)) }
+
+func valid(c *Config, problems *Problems) (*Config, *Problems) {
 	if problems.HasErrors() {
 		return nil, problems
 	}
@@ -49,7 +54,7 @@ func Load(path string) (*Config, *Problems) {
 // DataDir returns the data_dir of a configuration that may have mistakes elsewhere: the server that runs with an earlier
 // form of it is still to be found. The error says why even that cannot be read.
 func DataDir(path string) (string, error) {
-	c, problems := load(path)
+	c, problems := load(path, readFile)
 	if c == nil {
 		return "", problems.Err()
 	}
@@ -92,9 +97,9 @@ func newLoader(path string) *loader {
 }
 
 // load returns all that could be read; nil if that is nothing.
-func load(path string) (*Config, *Problems) {
+func load(path string, read fileReader) (*Config, *Problems) {
 	l := newLoader(path)
-	bodies := l.openAll(path)
+	bodies := l.openAll(path, read)
 	if bodies == nil {
 		return nil, l.problems
 	}

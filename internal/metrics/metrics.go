@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -31,6 +32,7 @@ type Metrics struct {
 	refused  *prometheus.CounterVec
 	bytes    *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+	mapper   *prometheus.HistogramVec
 
 	paths sync.Map // path -> *pathMetrics
 }
@@ -66,9 +68,14 @@ func New(version string) *Metrics {
 			Help:    "How long sessions lasted that have ended.",
 			Buckets: []float64{0.01, 0.1, 1, 10, 60, 600, 3600, 6 * 3600, 24 * 3600},
 		}, []string{"listener"}),
+		mapper: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "jackfield_mapper_duration_seconds",
+			Help:    "How long decisions of mapper programs took, by outcome: allowed, denied or failed.",
+			Buckets: []float64{0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30},
+		}, []string{"mapper", "outcome"}),
 	}
 	m.registry.MustRegister(
-		m.sessions, m.opened, m.ended, m.refused, m.bytes, m.duration, buildInfo(version),
+		m.sessions, m.opened, m.ended, m.refused, m.bytes, m.duration, m.mapper, buildInfo(version),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -111,6 +118,11 @@ func (m *Metrics) Closed(r *jackfield.Record) {
 // Refused counts a refusal.
 func (m *Metrics) Refused(r *jackfield.Record) {
 	m.refused.WithLabelValues(label(r.Listener), kindWord(r.Kind)).Inc()
+}
+
+// MapperDecided counts a decision of the mapper of that name, with its outcome in one word and how long it took.
+func (m *Metrics) MapperDecided(name, outcome string, took time.Duration) {
+	m.mapper.WithLabelValues(label(name), outcome).Observe(took.Seconds())
 }
 
 // label makes a text fit for a label's value, which is UTF-8.

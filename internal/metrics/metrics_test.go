@@ -165,3 +165,18 @@ func BenchmarkOpenedClosed(b *testing.B) {
 		m.Closed(r)
 	}
 }
+
+func TestMapperDecided(t *testing.T) {
+	m := New("1.2.3")
+	m.MapperDecided("corp", "denied", 20*time.Millisecond)
+	m.MapperDecided("corp", "denied", 2*time.Second)
+	if n := testutil.CollectAndCount(m.mapper, "jackfield_mapper_duration_seconds"); n != 1 {
+		t.Errorf("%d series, want 1", n)
+	}
+	const want = `jackfield_mapper_duration_seconds_bucket{mapper="corp",outcome="denied",le="0.03"} 1`
+	answer := httptest.NewRecorder()
+	m.Handler().ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+	if !strings.Contains(answer.Body.String(), want) {
+		t.Error("the decisions are not counted by how long they took")
+	}
+}

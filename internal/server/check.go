@@ -1,7 +1,10 @@
 package server
 
 import (
+	"log/slog"
+
 	"jackfield/internal/access"
+	"jackfield/internal/access/mapper"
 	"jackfield/internal/config"
 	"jackfield/internal/route/command"
 )
@@ -9,7 +12,11 @@ import (
 // Check finds what only the parts themselves know to be wrong with a configuration, such as a program that is not there.
 // Nothing is started, resolved or connected to.
 func Check(c *config.Config) []error {
-	b := builder{limits: new(access.LimitTable), launcher: new(command.Launcher)} // starts nothing
+	b := builder{ // starts nothing
+		limits:   new(access.LimitTable),
+		mappers:  &mapper.Table{Log: slog.New(slog.DiscardHandler)},
+		launcher: new(command.Launcher),
+	}
 	g, _ := b.build(c)
 	return g.failures
 }

@@ -4,8 +4,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"runtime"
 )
+
+var errShared = errors.New("others may write to it: chmod go-w it")
 
 // openDataDir makes the directory, for its owner alone, and finds out whether it can be written to and by whom else.
 func openDataDir(path string) error {
@@ -16,8 +17,8 @@ func openDataDir(path string) error {
 	if err != nil {
 		return err
 	}
-	if runtime.GOOS != "windows" && info.Mode().Perm()&0o022 != 0 {
-		return errors.New("others may write to it: chmod go-w it")
+	if err := checkOwner(info, os.Geteuid()); err != nil {
+		return err
 	}
 	probe := filepath.Join(path, ".writable")
 	if err := os.WriteFile(probe, nil, 0o600); err != nil {

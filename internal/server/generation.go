@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 
 	"jackfield"
 	"jackfield/internal/access"
+	"jackfield/internal/access/mapper"
 	"jackfield/internal/config"
 	"jackfield/internal/gateway"
 	"jackfield/internal/listen"
@@ -31,6 +33,8 @@ type generation struct {
 	// limits are put in force when the generation is: they go on counting the sessions of earlier ones.
 	limits map[*access.Limit]access.Limits
 
+	mappers map[string]*mapper.Mapper // by name; started when the generation is put in force
+
 	failures []error
 }
 
@@ -38,6 +42,7 @@ type generation struct {
 type builder struct {
 	gateway  gateway.Gateway // without what a generation says
 	limits   *access.LimitTable
+	mappers  *mapper.Table
 	launcher *command.Launcher
 	log      *slog.Logger
 }
@@ -50,8 +55,12 @@ func (b *builder) build(c *config.Config) (*generation, error) {
 		gateway:   new(b.gateway),
 		listeners: make(map[string]*gateway.Listener),
 		limits:    make(map[*access.Limit]access.Limits),
+		mappers:   make(map[string]*mapper.Mapper),
 	}
-	g.gateway.Global = g.level("global", c.Rules, c.Limits)
+	for _, m := range c.Mappers {
+		g.addMapper(m)
+	}
+	g.gateway.Global = g.level("global", c.Rules, c.Limits, c.Mapper)
 	for _, l := range c.Listeners {
 		g.servers = append(g.servers, g.server(l))
 	}
@@ -60,7 +69,7 @@ func (b *builder) build(c *config.Config) (*generation, error) {
 }
 
 // level makes the demands of one level. A limit without a message of its own has the global one.
-func (g *generation) level(name string, rules []access.Rule, limits access.Limits) gateway.Level {
+func (g *generation) level(name string, rules []access.Rule, limits access.Limits, mapper string) gateway.Level {
 	limit := g.builder.limits.Get(name)
 	limits.Message = cmp.Or(limits.Message, g.config.Limits.Message)
 	g.limits[limit] = limits
@@ -68,14 +77,44 @@ func (g *generation) level(name string, rules []access.Rule, limits access.Limit
 	if len(rules) > 0 {
 		l.ACL = access.NewACL(name, rules)
 	}
+	if m := g.mappers[mapper]; m != nil {
+		l.Mapper = m
+	}
 	return l
 }
 
-// enforce puts the generation's limits in force.
+// enforce puts the generation's limits and mappers in force.
 func (g *generation) enforce() {
 	for limit, limits := range g.limits {
 		limit.Configure(limits)
 	}
+	g.builder.mappers.Use(slices.Collect(maps.Values(g.mappers)))
+}
+
+func (g *generation) addMapper(c *config.Mapper) {
+	m, err := g.builder.mappers.Get(mapper.Options{
+		Name:           c.Name,
+		Path:           c.Path,
+		Args:           c.Args,
+		User:           c.User,
+		Env:            c.Env,
+		EnvKeep:        c.EnvKeep,
+		Timeout:        c.Timeout,
+		MaxProcesses:   c.MaxProcesses,
+		Batch:          c.Batch,
+		Warm:           c.Warm,
+		LeaveHung:      !c.KillHung,
+		Cache:          c.Cache,
+		ShowReason:     c.ShowReason,
+		Resolve:        c.Resolve,
+		Accept:         c.Accept,
+		MaxConnections: c.MaxConnections,
+	})
+	if err != nil {
+		g.fail(fmt.Errorf("%s: mapper %q: %w", c.Where, c.Name, err))
+		return
+	}
+	g.mappers[c.Name] = m
 }
 
 // service makes a service as a listener publishes it; l is nil for one that none publishes.
@@ -92,9 +131,9 @@ func (g *generation) service(l *config.Listener, s *config.Service) *gateway.Ser
 		MaxDuration: s.MaxDuration,
 	}
 	if s.Station != nil {
-		service.Levels = append(service.Levels, g.level("station."+s.Station.Name, s.Station.Rules, access.Limits{}))
+		service.Levels = append(service.Levels, g.level("station."+s.Station.Name, s.Station.Rules, access.Limits{}, s.Station.Mapper))
 	}
-	service.Levels = append(service.Levels, g.level("service."+string(s.Name), s.Rules, s.Limits))
+	service.Levels = append(service.Levels, g.level("service."+string(s.Name), s.Rules, s.Limits, s.Mapper))
 	return service
 }
 
@@ -126,7 +165,7 @@ func (g *generation) server(l *config.Listener) *listen.Server {
 	listener := &gateway.Listener{
 		Name:     l.Name,
 		Protocol: l.Protocol,
-		Level:    g.level("listener."+l.Name, l.Rules, l.Limits),
+		Level:    g.level("listener."+l.Name, l.Rules, l.Limits, l.Mapper),
 		Services: g.published(l),
 	}
 	g.listeners[l.Name] = listener

@@ -28,7 +28,7 @@ func (s *Server) reload() (admin.Reloaded, error) {
 func (s *Server) tryReload() (admin.Reloaded, error) {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
-	next, problems := config.Load(s.path)
+	next, problems := config.Reload(s.path)
 	var text strings.Builder
 	if err := problems.WriteText(&text, false); err != nil {
 		return admin.Reloaded{}, err

@@ -32,6 +32,7 @@ import (
 
 	"jackfield"
 	"jackfield/internal/access"
+	"jackfield/internal/access/mapper"
 	"jackfield/internal/admin"
 	"jackfield/internal/audit"
 	"jackfield/internal/config"
@@ -146,10 +147,15 @@ func (s *Server) openState(o Options) error {
 	s.builder = &builder{
 		gateway:  gateway.Gateway{Sessions: s.sessions, Recorder: s.recorder(o.Recorder), Log: s.log},
 		limits:   new(access.LimitTable),
+		mappers:  &mapper.Table{Log: s.log, Observe: s.observeMapper},
 		launcher: s.launcher,
 		log:      s.log,
 	}
 	return nil
+}
+
+func (s *Server) observeMapper(name string, outcome mapper.Outcome, took time.Duration) {
+	s.metrics.MapperDecided(name, string(outcome), took)
 }
 
 // recorder tells the audit log first: it alone can fail.
@@ -225,6 +231,9 @@ func (s *Server) Close() {
 	s.sockets.StopAccepting()
 	s.sockets.Wait()
 	s.shutdownAdmin()
+	if s.builder != nil {
+		s.builder.mappers.Close()
+	}
 	if s.launcher != nil {
 		s.launcher.Close()
 	}

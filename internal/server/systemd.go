@@ -48,6 +48,9 @@ func feedWatchdog() (stop func()) {
 // adoptSockets takes the listening sockets that systemd opened for us: each by the name of its listener
 // (FileDescriptorName=), else by its address. One that no listener wants is an error, for its clients would wait for ever.
 func adoptSockets(sockets *listen.Sockets, c *config.Config) error {
+	if err := checkPassed(); err != nil {
+		return fmt.Errorf("socket activation: %w", err)
+	}
 	named, err := activation.ListenersWithNames()
 	if err != nil {
 		return fmt.Errorf("socket activation: %w", err)

@@ -142,7 +142,9 @@ func TestReason(t *testing.T) {
 
 func TestCache(t *testing.T) {
 	m := start(t, "pid", func(o *Options) { o.Cache = time.Hour })
-	ask := func(change ...func(*jackfield.Request)) string { return m.Decide(t.Context(), request(change...)).Terms.Note }
+	ask := func(change ...func(*jackfield.Request)) string {
+		return m.Decide(t.Context(), request(change...)).Terms.Note
+	}
 	first := ask()
 	if again := ask(func(r *jackfield.Request) { r.ID, r.Source = "inst-8", netip.MustParseAddrPort("192.0.2.7:9") }); again != first {
 		t.Error("the same question was asked again")

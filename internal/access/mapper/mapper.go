@@ -133,7 +133,7 @@ const (
 // Decide asks the program.
 func (m *Mapper) Decide(ctx context.Context, r *jackfield.Request) jackfield.Decision {
 	begin := time.Now()
-	ctx, cancel := context.WithTimeoutCause(ctx, m.options.Timeout, errTimeout{m.options.Timeout})
+	ctx, cancel := context.WithTimeoutCause(ctx, m.options.Timeout, errTimeout{"no answer", m.options.Timeout})
 	defer cancel()
 	answer := m.answer(ctx, r)
 	decision, outcome := m.decide(answer)
@@ -145,9 +145,12 @@ func (m *Mapper) Decide(ctx context.Context, r *jackfield.Request) jackfield.Dec
 }
 
 // An errTimeout is that of a question without an answer.
-type errTimeout struct{ after time.Duration }
+type errTimeout struct {
+	missing string
+	after   time.Duration
+}
 
-func (e errTimeout) Error() string { return fmt.Sprintf("no answer within %v", e.after) }
+func (e errTimeout) Error() string { return fmt.Sprintf("%s within %v", e.missing, e.after) }
 
 // answer is the program's word on a request, be it from the cache.
 func (m *Mapper) answer(ctx context.Context, r *jackfield.Request) mapper.Answer {

@@ -136,7 +136,7 @@ func (b *syncBuffer) String() string {
 // start makes a mapper of one of the programs, which the test closes.
 func start(t testing.TB, program string, change ...func(*Options)) fixture {
 	t.Helper()
-	o := Options{Name: "corp", Path: os.Args[0], Timeout: patience, Env: map[string]string{programVariable: program}}
+	o := Options{Name: "corp", Path: os.Args[0], Timeout: patience, Env: map[string]string{programVariable: program, "GORACE": "atexit_sleep_ms=0"}}
 	for _, c := range change {
 		c(&o)
 	}
@@ -192,7 +192,7 @@ func TestFaultsDeny(t *testing.T) {
 	}{
 		"exit 1":       {"exit status 1", nil},
 		"killed":       {"signal: killed", nil},
-		"silent":       {"no answer within 2s", []func(*Options){short}},
+		"silent":       {"within 2s", []func(*Options){short}},
 		"hangs":        {"no answer within 2s", []func(*Options){short}},
 		"no answer":    {"no answer", nil},
 		"noise":        {"NUL byte in a line", nil},

@@ -3,7 +3,6 @@ package mapper
 import (
 	"errors"
 	"slices"
-	"strconv"
 	"time"
 
 	"jackfield/wire/mapper"
@@ -137,7 +136,7 @@ func (m *Mapper) fail(most int, err error) {
 // start starts a process, because of questions or ahead of them. It reports false if it cannot be started: questions for it
 // were denied then.
 func (m *Mapper) start(asked bool) bool {
-	p, err := m.launch.start(m.options, m.log)
+	p, err := m.launch.start(m.options, nil, m.log)
 	if err != nil {
 		m.startFailed(asked, err)
 		return false
@@ -173,19 +172,15 @@ func (m *Mapper) retryLater() {
 
 // await runs by itself until a process has greeted.
 func (m *Mapper) await(p *process, asked bool) {
-	p.limit(m.options.Timeout)
-	err := p.conversation.Greet()
+	err := p.greet(m.options.Timeout)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.starting--
 	if err != nil {
-		err = p.explain(err)
-		p.expire()
 		m.startFailed(asked, err)
 		m.dispatch() // what it did not take
 		return
 	}
-	p.unlimit()
 	m.ready = append(m.ready, p)
 	m.dispatch()
 	if len(m.ready) > 0 && (m.retired || len(m.ready) > m.options.Warm) { // who asked has gone
@@ -197,15 +192,11 @@ func (m *Mapper) await(p *process, asked bool) {
 
 // question runs by itself until a process has answered, and exited.
 func (m *Mapper) question(p *process, questions []*question) {
-	p.limit(m.options.Timeout)
-	requests := make([]mapper.Request, len(questions))
+	asked := make([]mapper.Entries, len(questions))
 	for i, q := range questions {
-		requests[i] = mapper.Request{ID: strconv.Itoa(i + 1), Entries: q.entries}
+		asked[i] = q.entries
 	}
-	for i, answer := range p.conversation.Ask(requests) {
-		if answer.Err != nil {
-			answer.Err = p.explain(answer.Err)
-		}
+	for i, answer := range p.ask(m.options.Timeout, asked) {
 		questions[i].answer <- answer
 	}
 	if odd := p.conversation.Oddities(); len(odd) > 0 {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"strconv"
 	"sync"
 	"time"
 
@@ -40,8 +41,8 @@ type process struct {
 	gone    bool        // there is nothing to kill any more
 }
 
-// start starts the program.
-func (l launch) start(o Options, log *slog.Logger) (*process, error) {
+// start starts the program. The trace may be nil.
+func (l launch) start(o Options, trace *mapper.Trace, log *slog.Logger) (*process, error) {
 	p := &process{leaveHung: o.LeaveHung, exited: make(chan struct{})}
 	stdin, input, err := os.Pipe()
 	if err != nil {
@@ -66,7 +67,7 @@ func (l launch) start(o Options, log *slog.Logger) (*process, error) {
 		output.Close()
 		return nil, fmt.Errorf("the program cannot be started: %w", err)
 	}
-	p.conversation = mapper.NewConversation(p, nil)
+	p.conversation = mapper.NewConversation(p, trace)
 	go p.reap(stderr)
 	return p, nil
 }
@@ -165,12 +166,59 @@ func (p *process) kill() {
 	}
 }
 
-// explain says why the process failed: that its time was over, if it was, and else what was found.
-func (p *process) explain(found error) error {
+// ask asks the process, once, and returns an answer to each question in their order.
+func (p *process) ask(timeout time.Duration, asked []mapper.Entries) []mapper.Answer {
+	p.limit(timeout)
+	requests := make([]mapper.Request, len(asked))
+	for i, entries := range asked {
+		requests[i] = mapper.Request{ID: strconv.Itoa(i + 1), Entries: entries}
+	}
+	answers := p.conversation.Ask(requests)
+	for i := range answers {
+		p.explain(&answers[i])
+	}
+	return answers
+}
+
+// greet returns when the process has greeted, or why it has not: it is ended then.
+func (p *process) greet(timeout time.Duration) error {
+	p.limit(timeout)
+	defer p.unlimit()
+	err := p.conversation.Greet()
+	if err == nil {
+		return nil
+	}
+	if after, expired := p.ranOut(); expired {
+		err = errTimeout{"no version", after}
+	}
+	p.dismiss()
+	return err
+}
+
+// run is the whole life of a process with one question.
+func (p *process) run(timeout time.Duration, entries mapper.Entries) mapper.Answer {
+	defer func() { <-p.exited }()
+	if err := p.greet(timeout); err != nil {
+		return mapper.Answer{Err: err}
+	}
+	return p.ask(timeout, []mapper.Entries{entries})[0]
+}
+
+// explain says of an answer that it failed because its time was over, if it was.
+func (p *process) explain(a *mapper.Answer) {
+	after, expired := p.ranOut()
+	switch {
+	case a.Err == nil || !expired:
+	case a.Success:
+		a.Err = errTimeout{"it said success, but no end of the program", after}
+	default:
+		a.Err = errTimeout{"no answer", after}
+	}
+}
+
+// ranOut says whether the process's time is over, and how long it was.
+func (p *process) ranOut() (after time.Duration, expired bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.expired {
-		return errTimeout{p.allowed}
-	}
-	return found
+	return p.allowed, p.expired
 }
