@@ -30,6 +30,10 @@ var demoConfig string
 //go:embed demo.txt.tmpl
 var demoGuide string
 
+// demoRules are those by which the demo's mapper decides.
+const demoRules = `rule "allow" { from = ["127.0.0.1"] }
+`
+
 // The ports that the demo takes if they are free, so that what its documentation says can be pasted.
 const (
 	demoPort    = "1078"
@@ -88,6 +92,9 @@ func runDemo(ctx context.Context, out, stderr io.Writer) error {
 
 // start runs the demo's configuration the way serve does, so that what is tried here is what serve would do.
 func (d *demo) start(out, stderr io.Writer) (*server.Server, error) {
+	if err := os.WriteFile(d.RulesFile(), []byte(demoRules), 0o600); err != nil {
+		return nil, err
+	}
 	file, err := os.Create(d.ConfigFile())
 	if err != nil {
 		return nil, err
@@ -124,6 +131,12 @@ func (d *demo) Moved() bool {
 
 // ConfigFile is the path of the demo's configuration.
 func (d *demo) ConfigFile() string { return filepath.Join(d.Dir, "jackfield.hcl") }
+
+// RulesFile is the path of the rules by which the demo's mapper decides.
+func (d *demo) RulesFile() string { return filepath.Join(d.Dir, "clerk.hcl") }
+
+// Program is the path of this binary, which is the demo's mapper.
+func (d *demo) Program() (string, error) { return os.Executable() }
 
 // MuxHost and MuxPort are the two halves of Mux, as nc wants them.
 func (d *demo) MuxHost() string { host, _, _ := net.SplitHostPort(d.Mux); return host }
