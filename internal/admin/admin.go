@@ -9,6 +9,7 @@
 //	GET    /v1/status          Status
 //	GET    /v1/sessions        {"sessions": [Session, …]}, the oldest first
 //	DELETE /v1/sessions/{id}   {"id": …}: the session was told to end; or 404
+//	GET    /v1/devices         {"devices": [Device, …]}, by name
 //	POST   /v1/reload          Reloaded; or 400 with every problem of the new configuration, and the old one is at work
 //	POST   /v1/why             Explanation of the Question in the body; or 400, or 404 for an unknown listener
 //
@@ -40,6 +41,9 @@ type Control interface {
 	// has changed.
 	Reload() (Reloaded, error)
 
+	// Devices returns the devices of the configuration, in any order.
+	Devices() []Device
+
 	// Why asks every check that a request would meet. An error says which part of the question has no answer.
 	Why(ctx context.Context, q Question) (Explanation, error)
 }
@@ -63,6 +67,21 @@ type Session struct {
 	Started          time.Time      `json:"started"` // RFC 3339
 	BytesFromClient  int64          `json:"bytes_from_client"`
 	BytesFromService int64          `json:"bytes_from_service"`
+}
+
+// A Device is a machine that dials in and serves.
+type Device struct {
+	Name      string `json:"name"`
+	Connected bool   `json:"connected"`
+
+	// Of one that is connected.
+	Since          *time.Time      `json:"since,omitempty"` // RFC 3339
+	Listener       string          `json:"listener,omitempty"`
+	Source         *netip.AddrPort `json:"source,omitempty"`
+	Streams        int             `json:"streams,omitempty"` // open now
+	Opened         int64           `json:"opened,omitempty"`  // since then
+	ProtocolErrors int64           `json:"protocol_errors,omitempty"`
+	Stalled        int64           `json:"stalled,omitempty"`
 }
 
 // Status describes a running server.

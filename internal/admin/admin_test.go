@@ -42,6 +42,11 @@ func (l *table) Reload() (Reloaded, error) {
 	return Reloaded{Generation: 2, Cut: 1, Warnings: "careful"}, nil
 }
 
+func (l *table) Devices() []Device {
+	source := netip.MustParseAddrPort("192.0.2.9:1")
+	return []Device{{Name: "b"}, {Name: "a", Connected: true, Since: &started, Source: &source, Streams: 2}}
+}
+
 // Why knows one service.
 func (l *table) Why(_ context.Context, q Question) (Explanation, error) {
 	if q.Service != "web" {

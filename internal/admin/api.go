@@ -30,6 +30,7 @@ func (a *api) endpoints() map[string]endpoint {
 		"GET /v1/status":           a.getStatus,
 		"GET /v1/sessions":         a.listSessions,
 		"DELETE /v1/sessions/{id}": a.disconnect,
+		"GET /v1/devices":          a.listDevices,
 		"POST /v1/reload":          a.reload,
 		"POST /v1/why":             a.why,
 		"/":                        a.unknown,
@@ -78,6 +79,17 @@ func (a *api) listSessions(*http.Request) (any, error) {
 		return strings.Compare(x.ID, y.ID)
 	})
 	return sessionList{list}, nil
+}
+
+// A deviceList is the answer to GET /v1/devices.
+type deviceList struct {
+	Devices []Device `json:"devices"`
+}
+
+func (a *api) listDevices(*http.Request) (any, error) {
+	list := append([]Device{}, a.control.Devices()...)
+	slices.SortFunc(list, func(x, y Device) int { return strings.Compare(x.Name, y.Name) })
+	return deviceList{list}, nil
 }
 
 func (a *api) disconnect(r *http.Request) (any, error) {

@@ -54,6 +54,13 @@ func (c *Client) Sessions(ctx context.Context) ([]Session, error) {
 	return list.Sessions, err
 }
 
+// Devices returns the devices of the server's configuration, by name.
+func (c *Client) Devices(ctx context.Context) ([]Device, error) {
+	var list deviceList
+	err := c.do(ctx, http.MethodGet, "/v1/devices", &list)
+	return list.Devices, err
+}
+
 // Disconnect ends a session. It returns when the session was told to end, not when it has.
 func (c *Client) Disconnect(ctx context.Context, id string) error {
 	return c.do(ctx, http.MethodDelete, "/v1/sessions/"+url.PathEscape(id), &disconnection{})

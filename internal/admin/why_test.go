@@ -43,3 +43,15 @@ func TestWhyBadQuestion(t *testing.T) {
 		}
 	}
 }
+
+func TestDevices(t *testing.T) {
+	path := shortPath(t)
+	serveSocket(t, path, newTable())
+	devices, err := Dial(path).Devices(t.Context())
+	if err != nil || len(devices) != 2 {
+		t.Fatalf("%+v, %v", devices, err)
+	}
+	if a, b := devices[0], devices[1]; a.Name != "a" || a.Streams != 2 || a.Source.String() != "192.0.2.9:1" || b.Connected || b.Since != nil {
+		t.Errorf("%+v, %+v", a, b)
+	}
+}

@@ -76,8 +76,8 @@ Start with "jackfield demo".`,
 	})
 	root.AddCommand(
 		newServe(), newDemo(), newCheck(), newReload(),
-		newSessions(), newDisconnect(), newWhy(),
-		newTCPMUX(), newMapper(), newImport(), newVersion(),
+		newSessions(), newDisconnect(), newDevices(), newWhy(),
+		newTCPMUX(), newMapper(), newMihini(), newImport(), newVersion(),
 	)
 	return root
 }

@@ -120,7 +120,9 @@ func (d *demo) start(out, stderr io.Writer) (*server.Server, error) {
 }
 
 // Quote writes a string as HCL has it.
-func (d *demo) Quote(s string) string {
+func (d *demo) Quote(s string) string { return quoteHCL(s) }
+
+func quoteHCL(s string) string {
 	return strings.NewReplacer("${", "$${", "%{", "%%{").Replace(strconv.Quote(s))
 }
 

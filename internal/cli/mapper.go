@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"jackfield"
 	"jackfield/internal/access"
 	policy "jackfield/internal/access/mapper"
 	"jackfield/internal/config"
@@ -66,6 +67,7 @@ ends when its input ends, and also when all is answered and nothing more has com
 
 func newMapperTry() *cobra.Command {
 	var o policy.Options
+	var environment []string
 	cmd := &cobra.Command{
 		Use:   "try --command PROGRAM [KEY=VALUE...] [-- ARGUMENT...]",
 		Short: "Run a deciding program once and show the exchange",
@@ -84,7 +86,10 @@ Exits 0 if the program allowed, 1 if not.`,
 			if o.Timeout <= 0 {
 				return usageError{errors.New("--timeout must be more than nothing")}
 			}
-			o.Name, o.ShowReason = "try", true
+			if o.Env, err = parseEnvironment(environment); err != nil {
+				return usageError{err}
+			}
+			o.Name, o.Accept = "try", policy.Acceptable
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 			d, err := policy.Try(cmd.Context(), o, entries, printTrace(cmd.OutOrStdout()), log)
 			if err != nil {
@@ -94,12 +99,13 @@ Exits 0 if the program allowed, 1 if not.`,
 				fmt.Fprintf(cmd.OutOrStdout(), "\ndenied: %s\n", d.Reason)
 				return exitError(exitFailure)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "\nallowed%s\n", withColon(d.Terms.Note))
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "\nallowed%s%s\n", withColon(d.Terms.Note), limits(d.Terms))
 			return err
 		},
 	}
 	cmd.Flags().StringVar(&o.Path, "command", "", "the program: a path, or a name that is looked up in PATH")
 	cmd.Flags().StringVar(&o.User, "user", "", "run it as this user (default: as you)")
+	cmd.Flags().StringArrayVar(&environment, "env", nil, "an environment variable for it, NAME=VALUE; may be given again")
 	cmd.Flags().DurationVar(&o.Timeout, "timeout", policy.DefaultTimeout, "how long the version, and then the answer, may take")
 	cmd.MarkFlagRequired("command")
 	cmd.MarkFlagFilename("command")
@@ -154,6 +160,33 @@ func printable(line string) string {
 		return fmt.Sprintf("%.*s", long, quoted)
 	}
 	return line
+}
+
+func parseEnvironment(given []string) (map[string]string, error) {
+	env := make(map[string]string)
+	for _, word := range given {
+		name, value, found := strings.Cut(word, "=")
+		if !found || name == "" {
+			return nil, errors.New("--env takes NAME=VALUE")
+		}
+		env[name] = value
+	}
+	return env, nil
+}
+
+// limits says what the program asks for, where a mapper's configuration accepts it.
+func limits(t jackfield.Terms) string {
+	var asked []string
+	if t.MaxDuration > 0 {
+		asked = append(asked, fmt.Sprintf("at most %v", t.MaxDuration))
+	}
+	if t.IdleTimeout > 0 {
+		asked = append(asked, fmt.Sprintf("at most %v idle", t.IdleTimeout))
+	}
+	if asked == nil {
+		return ""
+	}
+	return " (" + strings.Join(asked, ", ") + ")"
 }
 
 func withColon(s string) string {

@@ -72,6 +72,44 @@ func checkDial(s string) error {
 	return nil
 }
 
+// checkDeviceDial accepts "host:port" where the host may be empty: the device's own.
+func checkDeviceDial(s string) error {
+	if strings.HasPrefix(s, ":") {
+		s = "127.0.0.1" + s
+	}
+	return checkHostPort(s, false)
+}
+
+// portRange splits "host:first-last" into the addresses that it stands for. An address with one port is itself.
+func portRange(s string) []string {
+	host, ports, err := net.SplitHostPort(s)
+	first, last, ranged := strings.Cut(ports, "-")
+	if err != nil || !ranged {
+		return []string{s}
+	}
+	from, err1 := strconv.ParseUint(first, 10, 16)
+	to, err2 := strconv.ParseUint(last, 10, 16)
+	if err1 != nil || err2 != nil || from == 0 || to < from || to-from >= maxPorts {
+		return nil
+	}
+	var addresses []string
+	for port := from; port <= to; port++ {
+		addresses = append(addresses, net.JoinHostPort(host, strconv.FormatUint(port, 10)))
+	}
+	return addresses
+}
+
+const maxPorts = 256 // of one listener
+
+// checkListenRange accepts what checkListen does, and a range of ports.
+func checkListenRange(s string) error {
+	addresses := portRange(s)
+	if addresses == nil {
+		return fmt.Errorf(`a range of ports is "FIRST-LAST", of at most %d ports`, maxPorts)
+	}
+	return checkListen(addresses[0])
+}
+
 func checkHostPort(s string, listen bool) error {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {

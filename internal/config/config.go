@@ -50,6 +50,7 @@ type Config struct {
 	Services  []*Service  // those of stations too
 	Stations  []*Station
 	Mappers   []*Mapper
+	Devices   []*Device
 
 	// Files is every file that was read, by include and by the function file too, and Dirs the directories in which the
 	// patterns of include look for more; a new one there belongs to the configuration. The main file is the first. A
@@ -83,8 +84,11 @@ type Admin struct {
 type Listener struct {
 	Name     string // in lower case
 	Protocol string
-	Listen   string         // "host:port"; no host: all addresses
-	Service  jackfield.Name // of protocol "tcp" only
+	Listen   string // "host:port"; no host: all addresses
+
+	// Of protocol "tcp" only.
+	Service       jackfield.Name
+	CloseWhenDown bool // accept and close clients while the service's device is not connected; otherwise the port is closed
 
 	ProxyProtocolFrom []netip.Prefix // who must send a PROXY protocol header; nil: nobody
 
@@ -93,6 +97,8 @@ type Listener struct {
 	HelpListsAll  bool
 	AcceptMessage string
 
+	ListenTimeout time.Duration // of protocol "mihini" only
+
 	Rules   []access.Rule
 	Limits  access.Limits
 	Mapper  string  // name; empty: none
@@ -100,7 +106,7 @@ type Listener struct {
 	Where   string
 }
 
-// Service is a named endpoint. It has one of Addresses, Command and Builtin.
+// Service is a named endpoint. It has one of Addresses, Command and Builtin; with Device, one address.
 type Service struct {
 	Name        jackfield.Name
 	Station     *Station // nil without one; its rules come before the service's own, and both must allow
@@ -108,6 +114,7 @@ type Service struct {
 	Listeners   []string // names of those that publish it
 
 	Addresses         []string // each "host:port" or "unix:/path"
+	Device            string   // name of the one that dials; empty: the server does. The address is then "host:port" or ":port"
 	DialTimeout       time.Duration
 	SendProxyProtocol string // "v1", "v2", or empty: no header
 	Builtin           string

@@ -64,10 +64,16 @@ func TestExampleLoads(t *testing.T) {
 				Accept: []string{"max-seconds", "idle-seconds", "audit-note"}, MaxConnections: 5,
 			},
 		},
+		Devices: []*Device{
+			{
+				Name: "meter-7", Listeners: []string{"field"}, From: prefixes("10.1.0.7/32"), CloseDelay: 500 * time.Millisecond,
+				Linger: 20 * time.Second, StallTimeout: 3 * time.Second, StallBytes: 64 << 10, Probe: time.Minute,
+			},
+		},
 		Listeners: []*Listener{
 			{
 				Name: "mux", Protocol: "tcpmux", Mapper: "corp", Listen: "127.0.0.1:1078", ProxyProtocolFrom: prefixes("127.0.0.2/32"),
-				NameTimeout: 10 * time.Second, AcceptMessage: "go ahead", Program: Program{EnvKeep: []string{"TZ"}},
+				NameTimeout: 10 * time.Second, ListenTimeout: 10 * time.Second, AcceptMessage: "go ahead", Program: Program{EnvKeep: []string{"TZ"}},
 				Rules: []access.Rule{
 					{Services: []string{"*.fpga-2"}},
 					{Allow: true, From: prefixes("127.0.0.0/8", "10.0.0.0/8")},
@@ -75,7 +81,16 @@ func TestExampleLoads(t *testing.T) {
 			},
 			{
 				Name: "meter", Protocol: "tcp", Listen: "127.0.0.1:2323", Service: "telnet", NameTimeout: 10 * time.Second,
-				Limits: access.Limits{MaxSessions: 10},
+				ListenTimeout: 10 * time.Second, Limits: access.Limits{MaxSessions: 10},
+			},
+			{Name: "field", Protocol: "mihini", Listen: ":2065", NameTimeout: 10 * time.Second, ListenTimeout: 5 * time.Second},
+			{
+				Name: "meter-ports-7001", Protocol: "tcp", Listen: "127.0.0.1:7001", Service: "console", CloseWhenDown: true,
+				NameTimeout: 10 * time.Second, ListenTimeout: 10 * time.Second,
+			},
+			{
+				Name: "meter-ports-7002", Protocol: "tcp", Listen: "127.0.0.1:7002", Service: "modbus", CloseWhenDown: true,
+				NameTimeout: 10 * time.Second, ListenTimeout: 10 * time.Second,
 			},
 		},
 		Services: []*Service{
@@ -102,6 +117,8 @@ func TestExampleLoads(t *testing.T) {
 					{Allow: true},
 				},
 			},
+			{Name: "console", Device: "meter-7", Addresses: []string{":23"}, DialTimeout: 10 * time.Second},
+			{Name: "modbus", Device: "meter-7", Addresses: []string{"192.168.1.9:502"}, DialTimeout: 10 * time.Second},
 			{
 				Name: "telnet", Addresses: []string{"127.0.0.1:23"}, DialTimeout: 10 * time.Second,
 				IdleTimeout: 30 * time.Minute, MaxDuration: 12 * time.Hour,
@@ -133,10 +150,13 @@ func TestExampleLoads(t *testing.T) {
 // dump writes a configuration a line for each thing, following pointers.
 func dump(c *Config) string {
 	top := *c
-	top.Listeners, top.Services, top.Stations, top.Mappers, top.Program = nil, nil, nil, nil, Program{}
+	top.Listeners, top.Services, top.Stations, top.Mappers, top.Devices, top.Program = nil, nil, nil, nil, nil, Program{}
 	lines := []string{fmt.Sprintf("%+v %+v %s", top, *c.Admin, asJSON(c.Program))}
 	for _, m := range c.Mappers {
 		lines = append(lines, fmt.Sprintf("%+v", *m))
+	}
+	for _, d := range c.Devices {
+		lines = append(lines, fmt.Sprintf("%+v", *d))
 	}
 	for _, l := range c.Listeners {
 		plain := *l
@@ -186,5 +206,8 @@ func forgetPlaces(c *Config) {
 	}
 	for _, m := range c.Mappers {
 		m.Where = ""
+	}
+	for _, d := range c.Devices {
+		d.Where = ""
 	}
 }

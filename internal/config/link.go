@@ -22,6 +22,7 @@ func (l *loader) link() {
 		s.Listeners = l.publishing(s.listeners)
 	}
 	l.checkMappers()
+	l.checkDevices()
 	l.checkPublished()
 	l.checkIdentity()
 }
@@ -45,6 +46,8 @@ func (l *loader) publishing(references []item) []string {
 		case found == nil:
 			l.missing(reference.at, "Unknown listener", "%sthere is no listener of this name.%s", l.source(reference.at), didYouMean(name, l.listeners.names()))
 		case found.Protocol == "": // reported already
+		case found.protocol.links:
+			l.fail(reference.at, "Listener for devices", `A listener of protocol %q has no clients: devices dial in.`, found.Protocol)
 		case !found.protocol.names:
 			l.fail(reference.at, "Listener serves one service", "A listener of protocol %q names its service itself, with its argument %q.",
 				found.Protocol, "service")

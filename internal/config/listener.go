@@ -1,6 +1,8 @@
 package config
 
 import (
+	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"time"
@@ -13,11 +15,13 @@ type protocol struct {
 	name       string
 	names      bool // its clients name the service; otherwise the listener does
 	identifies bool // its clients can prove who they are
+	links      bool // it has no clients: devices dial in
 }
 
 var protocols = []protocol{
 	{name: "tcpmux", names: true},
 	{name: "tcp"},
+	{name: "mihini", links: true},
 }
 
 func protocolNames() word {
@@ -41,6 +45,7 @@ func protocolNamed(name string) protocol {
 const (
 	tcpmuxOnly = `"tcpmux"`
 	tcpOnly    = `"tcp"`
+	mihiniOnly = `"mihini"`
 )
 
 var listenerBlock = &block{
@@ -52,15 +57,23 @@ var listenerBlock = &block{
 	attributes: slices.Concat([]attribute{
 		{
 			name: "protocol", kind: protocolNames(), required: true,
-			doc: "What it speaks: `tcpmux` serves every service that lists this listener, by name; `tcp` serves one.",
+			doc: "What it speaks: `tcpmux` serves every service that lists this listener, by name; `tcp` serves one; by `mihini` devices dial in, see [device](#device-name).",
 		},
 		{
-			name: "listen", kind: text{what: "`\"HOST:PORT\"`", check: checkListen}, required: true, changes: atOnce,
-			doc: "Address and port to listen on. Without a host: all addresses. Port 0: one that is free.",
+			name: "listen", kind: text{what: "`\"HOST:PORT\"`", check: checkListenRange}, required: true, changes: atOnce,
+			doc: "Address and port to listen on. Without a host: all addresses. Port 0: one that is free. With `services`, a range of ports, `\"HOST:FIRST-LAST\"`.",
 		},
 		{
-			name: "service", kind: text{what: "service name"}, required: true, only: tcpOnly,
-			doc: "The service that every connection gets.",
+			name: "service", kind: text{what: "service name"}, only: tcpOnly,
+			doc: "The service that every connection gets. Either this or `services` is required.",
+		},
+		{
+			name: "services", kind: list{of: "service names"}, only: tcpOnly,
+			doc: "The services of a range of ports, in their order: the first port serves the first one. Each port is a listener of its own, which is named after this one and its port, as in `meters-7001`.",
+		},
+		{
+			name: "when_down", kind: word{"refuse", "accept_close"}, fallback: "refuse", only: tcpOnly,
+			doc: "What becomes of clients while the [device](#device-name) of the service is not connected: the port is closed, so that they are refused by the system, or they are accepted and closed at once.",
 		},
 		{
 			name: "name_timeout", kind: duration{time.Second, 5 * time.Minute}, fallback: "10s", only: tcpmuxOnly,
@@ -75,6 +88,10 @@ var listenerBlock = &block{
 			doc: "What follows the `+` that accepts a client. Unset: nothing.",
 		},
 		mapperAttribute,
+		{
+			name: "listen_timeout", kind: duration{time.Second, time.Minute}, fallback: "10s", only: mihiniOnly,
+			doc: "How long a device may take to send its LISTEN.",
+		},
 	}, limitAttributes, userAttributes, programAttributes),
 	blocks: []*block{ruleBlock, proxyProtocolBlock, resourcesBlock},
 }
@@ -99,7 +116,8 @@ type listener struct {
 	service  item
 }
 
-func (s *section) listener() *Listener {
+// listener decodes a block, which is one listener, or one for each port of a range.
+func (s *section) listener() []*Listener {
 	p := protocolNamed(s.word("protocol"))
 	out := &Listener{
 		Name:          s.labelName(),
@@ -108,6 +126,7 @@ func (s *section) listener() *Listener {
 		NameTimeout:   s.duration("name_timeout"),
 		HelpListsAll:  s.word("help_lists") == "all",
 		AcceptMessage: s.text("accept_message"),
+		ListenTimeout: s.duration("listen_timeout"),
 		Limits:        s.limits(),
 		Mapper:        s.mapperName(),
 		Program:       s.program(),
@@ -122,29 +141,74 @@ func (s *section) listener() *Listener {
 	}
 	out.Rules = s.rules(in).rules
 	out.ProxyProtocolFrom = s.proxies()
+	out.CloseWhenDown = s.word("when_down") == "accept_close"
+	if p.name == "tcp" {
+		return s.ports(out, p)
+	}
+	if addresses := portRange(out.Listen); len(addresses) > 1 {
+		s.bad(s.at("listen"), "listen", `a range of ports is for protocol "tcp" with "services"`)
+	}
+	s.declare(out, p, item{})
+	return []*Listener{out}
+}
+
+// ports makes the listeners of protocol "tcp", one for each port.
+func (s *section) ports(of *Listener, p protocol) []*Listener {
+	services, addresses := s.served(), portRange(of.Listen)
+	switch {
+	case s.has("service") && s.has("services"):
+		s.fail(s.attributes["services"].NameRange, "Listener with two arguments for one thing", `Only one of "service" and "services" can be set.`)
+	case !s.has("service") && !s.has("services"):
+		s.missing(s.header, "Missing required argument", `The argument "service" is required: the service that every connection gets; or "services", for a range of ports.`)
+	case s.has("services") && len(addresses) != len(services) && len(addresses) > 0:
+		s.bad(s.at("services"), "services", fmt.Sprintf("the ports are %d and the services %d", len(addresses), len(services)))
+	case s.has("service") && len(addresses) > 1:
+		s.bad(s.at("listen"), "listen", `a range of ports needs "services", one for each`)
+	}
+	if !s.has("services") {
+		s.declare(of, p, services...)
+		return []*Listener{of}
+	}
+	var all []*Listener
+	for i := range min(len(addresses), len(services)) {
+		port := *of
+		port.Listen = addresses[i]
+		_, number, _ := net.SplitHostPort(port.Listen)
+		port.Name += "-" + number
+		s.declare(&port, p, services[i])
+		all = append(all, &port)
+	}
+	return all
+}
+
+// declare makes a listener known to what refers to it.
+func (s *section) declare(out *Listener, p protocol, service ...item) {
 	s.claim(out.Listen, s.at("listen"))
 	declared := &listener{Listener: out, protocol: p}
-	if p.name != "" && !p.names {
-		declared.service = s.servedBy()
+	if len(service) > 0 {
+		declared.service = service[0]
 		out.Service = jackfield.Name(declared.service.text)
 	}
 	if first, again := s.listeners.add(out.Name, s.label.at, declared); again {
 		s.duplicate("listener", s.label.at, first)
 	}
-	return out
 }
 
-// servedBy returns the service of a listener whose clients name none.
-func (s *section) servedBy() item {
-	if !s.has("service") {
-		return item{}
+// served returns the services of a listener whose clients name none.
+func (s *section) served() []item {
+	var given []item
+	if s.has("service") {
+		given = []item{{s.text("service"), s.at("service")}}
 	}
-	name, err := jackfield.ParseName(s.text("service"))
-	if err != nil {
-		s.bad(s.at("service"), "service", `it must be the name of a service, such as "console.fpga-1"`)
-		return item{}
+	given = append(given, s.list("services")...)
+	for i, service := range given {
+		name, err := jackfield.ParseName(service.text)
+		if err != nil {
+			s.fail(service.at, "Bad name of a service", `%sit must be the name of a service, such as "console.fpga-1".`, s.source(service.at))
+		}
+		given[i].text = string(name)
 	}
-	return item{string(name), s.at("service")}
+	return given
 }
 
 func (s *section) proxies() []netip.Prefix {

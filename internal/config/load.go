@@ -26,6 +26,7 @@ type loader struct {
 	services  named[service]
 	stations  named[station]
 	mappers   named[Mapper]
+	devices   named[device]
 	attached  []item // names of mappers, where they are attached
 
 	claimed        map[string]hcl.Range // addresses that are listened on
@@ -64,6 +65,23 @@ func DataDir(path string) (string, error) {
 // LoadRules reads a file of rules, and of nothing else. A file without rules is an error: it would let everybody in. The
 // rules are nil when there are errors.
 func LoadRules(path string) ([]access.Rule, *Problems) {
+	s, problems := loadOne(path, rulesFile)
+	if s == nil {
+		return nil, problems
+	}
+	rules := s.rules(place{}).rules
+	if len(rules) == 0 {
+		s.missing(s.header, "No rules", "A list without rules would allow everything. Say so, if that is meant: rule \"allow\" {}.")
+	}
+	problems.sort()
+	if problems.HasErrors() {
+		return nil, problems
+	}
+	return rules, problems
+}
+
+// loadOne opens a file that is a configuration of its own. It is nil if the file cannot be read.
+func loadOne(path string, schema *block) (*section, *Problems) {
 	l := newLoader(path)
 	src, err := readFile(path, maxFile)
 	if err != nil {
@@ -72,16 +90,7 @@ func LoadRules(path string) ([]access.Rule, *Problems) {
 	}
 	body := l.parse(path, src)
 	l.functions = l.valueFunctions()
-	s := l.open(rulesFile, body, body.MissingItemRange())
-	rules := s.rules(place{}).rules
-	if len(rules) == 0 {
-		l.missing(s.header, "No rules", "A list without rules would allow everything. Say so, if that is meant: rule \"allow\" {}.")
-	}
-	l.problems.sort()
-	if l.problems.HasErrors() {
-		return nil, l.problems
-	}
-	return rules, l.problems
+	return l.open(schema, body, body.MissingItemRange()), l.problems
 }
 
 // rulesFile is the schema of a file of rules.

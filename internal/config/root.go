@@ -36,7 +36,7 @@ var rootBlock = &block{
 		},
 		mapperAttribute,
 	}, limitAttributes, serverUserAttributes, programAttributes),
-	blocks: []*block{logBlock, auditBlock, adminBlock, resourcesBlock, ruleBlock, listenerBlock, serviceBlock, stationBlock, mapperBlock},
+	blocks: []*block{logBlock, auditBlock, adminBlock, resourcesBlock, ruleBlock, listenerBlock, serviceBlock, stationBlock, mapperBlock, deviceBlock},
 }
 
 func (l *loader) decode(body hcl.Body) *Config {
@@ -60,7 +60,7 @@ func (l *loader) decode(body hcl.Body) *Config {
 	c.Rules = global.rules
 	l.globalIdentity = global.identity
 	for _, inner := range s.each(listenerBlock) {
-		c.Listeners = append(c.Listeners, inner.listener())
+		c.Listeners = append(c.Listeners, inner.listener()...)
 	}
 	for _, inner := range s.each(serviceBlock) {
 		c.Services = append(c.Services, inner.service(nil))
@@ -72,6 +72,9 @@ func (l *loader) decode(body hcl.Body) *Config {
 	}
 	for _, inner := range s.each(mapperBlock) {
 		c.Mappers = append(c.Mappers, inner.mapper())
+	}
+	for _, inner := range s.each(deviceBlock) {
+		c.Devices = append(c.Devices, inner.device())
 	}
 	return c
 }

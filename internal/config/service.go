@@ -36,6 +36,11 @@ var serviceBlock = &block{
 			doc: "The route `dial`: where the service listens. Names are resolved each time; of several addresses the first that answers is taken.",
 		},
 		{
+			name: "device", kind: text{what: "device name"}, only: addressOnly,
+			doc: "The route `mihini`: this [device](#device-name) dials the address, which is one, `\"HOST:PORT\"` with a number as the port, on the device's network; " +
+				"without a host it is the device's own `127.0.0.1`. Unset: the server dials.",
+		},
+		{
 			name: "dial_timeout", kind: duration{100 * time.Millisecond, 5 * time.Minute}, fallback: "10s", only: addressOnly,
 			doc: "How long reaching the service may take, over all its addresses.",
 		},
@@ -68,6 +73,7 @@ type service struct {
 	listed    bool     // it or its station lists listeners, good or bad
 	inherits  *station // whose listeners hold; nil: its own
 	identity  []hcl.Range
+	device    item
 }
 
 // service decodes a service, of the station if that is not nil.
@@ -80,10 +86,14 @@ func (s *section) service(of *station) *Service {
 		Mapper:      s.mapperName(),
 		Where:       s.where(s.header),
 	}
+	if s.has("device") {
+		out.Device = strings.ToLower(s.text("device"))
+	}
 	s.route(out)
 	set := s.rules(place{ofService: true})
 	out.Rules = set.rules
-	declared := &service{Service: out, header: s.header, listeners: s.list("listeners"), listed: s.has("listeners"), identity: set.identity}
+	declared := &service{Service: out, header: s.header, listeners: s.list("listeners"), listed: s.has("listeners"), identity: set.identity,
+		device: item{out.Device, s.at("device")}}
 	name := s.labelName()
 	if of != nil {
 		out.Station = of.Station
@@ -131,14 +141,31 @@ func (s *section) route(out *Service) {
 	}
 }
 
+// checkDeviceRoute reports what has no meaning when a device dials.
+func (s *section) checkDeviceRoute(addresses int) {
+	if addresses > 1 {
+		s.bad(s.at("address"), "address", "a device dials one address")
+	}
+	for _, name := range []string{"dial_timeout", "send_proxy_protocol"} {
+		if s.has(name) {
+			s.fail(s.attributes[name].NameRange, "Argument out of place", "%q may not stand with \"device\": the device dials.", name)
+		}
+	}
+}
+
 func (s *section) addresses() []string {
 	items := s.textOrList("address")
 	if len(items) > maxAddress {
 		s.bad(s.at("address"), "address", "a service may have at most 64 addresses")
 	}
 	var addresses []string
+	check := checkDial
+	if s.has("device") {
+		check = checkDeviceDial
+		s.checkDeviceRoute(len(items))
+	}
 	for _, a := range items {
-		if err := checkDial(a.text); err != nil {
+		if err := check(a.text); err != nil {
 			s.bad(a.at, "address", err.Error())
 			continue
 		}

@@ -92,6 +92,9 @@ func buildInfo(version string) prometheus.Collector {
 	return info
 }
 
+// Register adds metrics that somebody else collects.
+func (m *Metrics) Register(c prometheus.Collector) { m.registry.MustRegister(c) }
+
 // Handler serves the metrics in Prometheus's formats.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})

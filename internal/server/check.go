@@ -6,6 +6,7 @@ import (
 	"jackfield/internal/access"
 	"jackfield/internal/access/mapper"
 	"jackfield/internal/config"
+	"jackfield/internal/link"
 	"jackfield/internal/route/command"
 )
 
@@ -14,6 +15,7 @@ import (
 func Check(c *config.Config) []error {
 	b := builder{ // starts nothing
 		limits:   new(access.LimitTable),
+		devices:  link.NewDevices(),
 		mappers:  &mapper.Table{Log: slog.New(slog.DiscardHandler)},
 		launcher: new(command.Launcher),
 	}

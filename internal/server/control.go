@@ -3,6 +3,7 @@ package server
 import (
 	"jackfield"
 	"jackfield/internal/admin"
+	"jackfield/internal/link"
 )
 
 // control is what the admin socket can do with a server.
@@ -23,6 +24,23 @@ func (c control) List() []admin.Session {
 			BytesFromClient:  live.Transfer.FromClient,
 			BytesFromService: live.Transfer.FromService,
 		})
+	}
+	return list
+}
+
+func (c control) Devices() []admin.Device {
+	connected := make(map[string]link.State)
+	for _, l := range c.server.devices.List() {
+		connected[l.Device] = l
+	}
+	var list []admin.Device
+	for _, d := range c.server.generation().config.Devices {
+		device := admin.Device{Name: d.Name}
+		if l, there := connected[d.Name]; there {
+			device.Connected, device.Since, device.Listener, device.Source = true, &l.Since, l.Listener, &l.Source
+			device.Streams, device.Opened, device.ProtocolErrors, device.Stalled = l.Open, l.Opened, l.ProtocolErrors, l.Stalled
+		}
+		list = append(list, device)
 	}
 	return list
 }

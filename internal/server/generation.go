@@ -13,6 +13,7 @@ import (
 	"jackfield/internal/access/mapper"
 	"jackfield/internal/config"
 	"jackfield/internal/gateway"
+	"jackfield/internal/link"
 	"jackfield/internal/listen"
 	"jackfield/internal/listen/tcp"
 	"jackfield/internal/listen/tcpmux"
@@ -20,6 +21,7 @@ import (
 	"jackfield/internal/route/builtin"
 	"jackfield/internal/route/command"
 	"jackfield/internal/route/dial"
+	"jackfield/internal/route/mihini"
 )
 
 // A generation is one configuration at work. It does not change; a reload makes the next one.
@@ -43,6 +45,7 @@ type builder struct {
 	gateway  gateway.Gateway // without what a generation says
 	limits   *access.LimitTable
 	mappers  *mapper.Table
+	devices  *link.Devices
 	launcher *command.Launcher
 	log      *slog.Logger
 }
@@ -153,6 +156,8 @@ func (g *generation) route(l *config.Listener, s *config.Service) (jackfield.Rou
 		return builtin.New(s.Builtin)
 	case s.Command != nil:
 		return newCommand(s.Command, g.config.ProgramOf(l, s), g.launcher, g.log)
+	case s.Device != "":
+		return mihini.New(g.devices, s.Device, s.Addresses[0])
 	}
 	return dial.New(dial.Options{
 		Addresses: s.Addresses,
@@ -201,13 +206,17 @@ func (g *generation) checkUnpublished() {
 }
 
 func (g *generation) handler(l *config.Listener, listener *gateway.Listener) listen.Handler {
-	if l.Protocol == "tcp" {
+	switch l.Protocol {
+	case "tcp":
 		return &tcp.Handler{
-			Gateway:     g.gateway,
-			Listener:    listener,
-			Service:     l.Service,
-			TellLimited: g.hasLimitMessage(l),
+			Gateway:       g.gateway,
+			Listener:      listener,
+			Service:       l.Service,
+			TellLimited:   g.hasLimitMessage(l),
+			CloseWhenDown: l.CloseWhenDown,
 		}
+	case "mihini":
+		return g.deviceHandler(l, listener)
 	}
 	return &tcpmux.Handler{
 		Gateway:       g.gateway,

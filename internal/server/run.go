@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"jackfield/internal/link"
 )
 
 // How long requests on the admin ports may still take when the server stops.
@@ -48,22 +50,49 @@ func (s *Server) Run(ctx context.Context, cutNow <-chan struct{}) error {
 func (s *Server) drain(cutNow <-chan struct{}) {
 	timeout := s.generation().config.DrainTimeout
 	s.log.Info("stopping", "sessions", s.sessions.Len(), "drain_timeout", timeout.String())
-	s.sockets.StopAccepting()
+	s.stopAccepting()
 	served := make(chan struct{})
 	go func() { s.sockets.Wait(); close(served) }()
-	patience := time.NewTimer(timeout)
-	defer patience.Stop()
-	select {
-	case <-served:
-	case <-patience.C:
-	case <-cutNow:
-	}
+	s.awaitSessions(served, cutNow, timeout)
 	if left := s.sessions.Len(); left > 0 {
 		s.log.Warn("cutting sessions", "sessions", left)
 	}
 	s.cut(errStopping)
 	<-served
 	s.log.Info("stopped")
+}
+
+// How often it is looked, while the server stops, whether sessions are left.
+const drainLook = 50 * time.Millisecond
+
+// awaitSessions returns when all is served, or nothing is left but links, which end only when they are cut.
+func (s *Server) awaitSessions(served, cutNow <-chan struct{}, timeout time.Duration) {
+	patience := time.NewTimer(timeout)
+	defer patience.Stop()
+	look := time.NewTicker(drainLook)
+	defer look.Stop()
+	for {
+		select {
+		case <-served:
+			return
+		case <-patience.C:
+			return
+		case <-cutNow:
+			return
+		case <-look.C:
+			if s.sessions.Len() == 0 && len(s.devices.List()) > 0 {
+				s.devices.Cut(func(link.Arrival) error { return errStopping })
+			}
+		}
+	}
+}
+
+// stopAccepting closes all ports for good.
+func (s *Server) stopAccepting() {
+	s.mu.Lock()
+	s.stopping = true
+	s.mu.Unlock()
+	s.sockets.StopAccepting()
 }
 
 func (s *Server) shutdownAdmin() {

@@ -37,6 +37,7 @@ import (
 	"jackfield/internal/audit"
 	"jackfield/internal/config"
 	"jackfield/internal/gateway"
+	"jackfield/internal/link"
 	"jackfield/internal/listen"
 	"jackfield/internal/metrics"
 	"jackfield/internal/route/command"
@@ -55,15 +56,17 @@ type Server struct {
 	audit    *audit.Log
 	metrics  *metrics.Metrics
 	sockets  *listen.Sockets
+	devices  *link.Devices
 	cut      context.CancelCauseFunc // ends what the sockets serve
 	admins   []*admin.Server
 	ready    atomic.Bool
 
 	reloading sync.Mutex // held during a reload; before mu
 
-	mu      sync.Mutex // guards what follows
-	current *generation
-	number  int // of the current generation, counted from 1
+	mu       sync.Mutex // guards what follows
+	current  *generation
+	number   int  // of the current generation, counted from 1
+	stopping bool // no port is opened any more
 }
 
 var errStopping = errors.New("server is stopping")
@@ -106,6 +109,7 @@ func Start(o Options) (_ *Server, err error) {
 	if err := s.openPort(o.Config); err != nil {
 		return nil, err
 	}
+	s.followDevices(ctx)
 	return s, nil
 }
 
@@ -116,6 +120,9 @@ func (s *Server) bind(c *config.Config) error {
 	}
 	var failures []error
 	for _, l := range c.Listeners {
+		if waitsForDevice(c, l) {
+			continue
+		}
 		failures = append(failures, s.sockets.Bind(&listen.Server{Name: l.Name, Address: l.Listen}))
 	}
 	return errors.Join(failures...)
@@ -143,10 +150,13 @@ func (s *Server) openState(o Options) error {
 		return err
 	}
 	s.metrics = metrics.New(s.version)
+	s.devices = link.NewDevices()
+	s.metrics.Register(deviceMetrics{s.devices})
 	s.launcher = command.NewLauncher()
 	s.builder = &builder{
 		gateway:  gateway.Gateway{Sessions: s.sessions, Recorder: s.recorder(o.Recorder), Log: s.log},
 		limits:   new(access.LimitTable),
+		devices:  s.devices,
 		mappers:  &mapper.Table{Log: s.log, Observe: s.observeMapper},
 		launcher: s.launcher,
 		log:      s.log,
@@ -190,17 +200,20 @@ func (s *Server) install(c *config.Config) error {
 	if s.current == nil {
 		next.enforce() // before the first client
 	}
-	if err := s.sockets.Swap(next.servers); err != nil {
+	if err := s.sockets.Swap(next.up()); err != nil {
 		return explainBind(err, c)
 	}
 	next.enforce()
+	s.devices.Cut(next.forbids)
 	s.level.Set(c.Log.Level)
 	s.audit.SetRotation(c.Audit.MaxSize, c.Audit.Keep)
 	s.current = next
 	s.number++
 	for _, l := range next.servers {
-		s.log.Info("listening", "listener", l.Name, "protocol", next.listeners[l.Name].Protocol,
-			"address", s.sockets.Addr(l).String(), "generation", s.number)
+		if address := s.sockets.Addr(l); address != nil {
+			s.log.Info("listening", "listener", l.Name, "protocol", next.listeners[l.Name].Protocol,
+				"address", address.String(), "generation", s.number)
+		}
 	}
 	return nil
 }
@@ -228,7 +241,7 @@ func (s *Server) generation() *generation {
 // Close stops the server at once, if Run has not, and gives back what Start took.
 func (s *Server) Close() {
 	s.cut(errStopping)
-	s.sockets.StopAccepting()
+	s.stopAccepting()
 	s.sockets.Wait()
 	s.shutdownAdmin()
 	if s.builder != nil {

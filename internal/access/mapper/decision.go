@@ -12,6 +12,9 @@ import (
 	"jackfield/wire/mapper"
 )
 
+// Acceptable are the keys that Options.Accept may name.
+var Acceptable = []string{"max-seconds", "idle-seconds", "audit-note"}
+
 // How many bytes of the program's words are kept.
 const (
 	maxReason  = 1 << 10 // in log and audit

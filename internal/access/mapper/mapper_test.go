@@ -200,7 +200,7 @@ func TestFaultsDeny(t *testing.T) {
 		"version 0":    {"bad version", nil},
 		"wrong id":     {"no answer", nil},
 		"early":        {"no answer", nil},
-		"ends":         {"no version", nil},
+		"ends":         {"(exit status 3)", nil},
 	} {
 		for _, warm := range []int{0, 1} {
 			t.Run(fmt.Sprintf("%s/warm %d", fault, warm), func(t *testing.T) {

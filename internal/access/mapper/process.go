@@ -192,6 +192,18 @@ func (p *process) greet(timeout time.Duration) error {
 		err = errTimeout{"no version", after}
 	}
 	p.dismiss()
+	return p.withStatus(err)
+}
+
+// withStatus adds to an error how the process ended, if it does so by itself.
+func (p *process) withStatus(err error) error {
+	select {
+	case <-p.exited:
+		if p.failure != nil && !errors.As(err, new(errTimeout)) {
+			return fmt.Errorf("%w (%w)", err, p.failure)
+		}
+	case <-time.After(grace / 2):
+	}
 	return err
 }
 

@@ -127,6 +127,41 @@ service "web" {
   rule "allow" { when = hour >= 7 && hour < 20 && !contains(["saturday", "sunday"], weekday) }
 }
 
+listener "field" {
+  protocol       = "mihini"
+  listen         = ":2065"
+  listen_timeout = "5s"
+}
+
+device "meter-7" {
+  listeners     = ["field"]
+  from          = ["10.1.0.7"]
+  on_return     = "replace"
+  half_close    = "late"
+  close_delay   = "500ms"
+  linger        = "20s"
+  stall_timeout = "3s"
+  stall_bytes   = "64KiB"
+  probe         = "1m"
+}
+
+listener "meter-ports" {
+  protocol  = "tcp"
+  listen    = "127.0.0.1:7001-7002"
+  services  = ["console", "modbus"]
+  when_down = "accept_close"
+}
+
+service "console" {
+  device  = "meter-7"
+  address = ":23" # on the device itself
+}
+
+service "modbus" {
+  device  = "meter-7"
+  address = "192.168.1.9:502" # on its network
+}
+
 service "telnet" {
   address      = "127.0.0.1:23"
   idle_timeout = "30m"

@@ -21,6 +21,9 @@ type Handler struct {
 
 	// TellLimited says that a limit's message is configured and goes to the client.
 	TellLimited bool
+
+	// CloseWhenDown has a client whose service cannot be reached closed in order, not reset.
+	CloseWhenDown bool
 }
 
 // Serve implements listen.Handler.
@@ -47,6 +50,10 @@ func (h *Handler) refuse(c *listen.Client, err error) {
 			_, err := io.WriteString(w, refusal.Message+"\r\n")
 			return err
 		})
+		return
+	}
+	if refusal.Kind == jackfield.Unavailable && h.CloseWhenDown {
+		c.Farewell(func(io.Writer) error { return nil })
 		return
 	}
 	c.Reset()

@@ -1,0 +1,183 @@
+package cli
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"text/template"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"jackfield/internal/config"
+	"jackfield/internal/device"
+	"jackfield/internal/server"
+)
+
+func newMihini() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "mihini",
+		Short: "Be either end of a Mihini TCP remote connection",
+		Args:  args(cobra.NoArgs),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newMihiniDevice(), newMihiniServer())
+	return cmd
+}
+
+func newMihiniDevice() *cobra.Command {
+	var path string
+	var o config.DeviceFile
+	cmd := &cobra.Command{
+		Use:   "device --server HOST:PORT --allow HOST:PORT...",
+		Short: "Dial a server and let it reach services from here",
+		Long: `Dials a server that speaks the Mihini protocol, and lets it reach the services that --allow names; whatever else it asks for
+is refused and logged. When the link is lost it dials again, after 1 s at first and up to 60 s later.
+
+An entry of --allow is HOST:PORT, or ":PORT" for 127.0.0.1, with a range of ports (8000-8010) or a network (192.168.1.0/24:80).
+A name allows itself only.
+
+All of it may stand in a file instead, and flags count more:
+
+  server = "gw.example:2065"
+  allow  = ["127.0.0.1:22", "192.168.1.9:502"]`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			stored, err := storedDevice(path, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			if !cmd.Flags().Changed("server") {
+				o.Server = stored.Server
+			}
+			if !cmd.Flags().Changed("allow") {
+				o.Allow = stored.Allow
+			}
+			if !cmd.Flags().Changed("hold-early-data") {
+				o.HoldEarlyData = stored.HoldEarlyData
+			}
+			return runDevice(cmd.Context(), o, cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().StringVar(&path, "config", "", "a file that says the server and what is allowed")
+	cmd.Flags().StringVar(&o.Server, "server", "", "the server's address for devices")
+	cmd.Flags().StringArrayVar(&o.Allow, "allow", nil, "a service that the server may reach; may be given again")
+	cmd.Flags().BoolVar(&o.HoldEarlyData, "hold-early-data", false, "for original servers: keep what comes for a stream before it is opened")
+	cmd.MarkFlagFilename("config", "hcl")
+	return cmd
+}
+
+// storedDevice reads the file that says what flags do not, if there is one.
+func storedDevice(path string, stderr io.Writer) (config.DeviceFile, error) {
+	if path == "" {
+		return config.DeviceFile{}, nil
+	}
+	stored, problems := config.LoadDeviceFile(path)
+	if err := problems.WriteText(stderr, isTerminal(stderr)); err != nil {
+		return config.DeviceFile{}, err
+	}
+	if stored == nil {
+		return config.DeviceFile{}, exitError(exitBad)
+	}
+	return *stored, nil
+}
+
+func runDevice(ctx context.Context, o config.DeviceFile, stderr io.Writer) error {
+	allow, err := device.ParseAllowList(o.Allow)
+	switch {
+	case err != nil:
+		return usageError{fmt.Errorf("--allow: %w", err)}
+	case o.Server == "":
+		return usageError{errors.New("--server HOST:PORT is missing: where should the device dial?")}
+	case len(allow) == 0:
+		return usageError{errors.New("--allow HOST:PORT is missing: without it the server could reach nothing")}
+	}
+	log, end := openLog(stderr, new(slog.LevelVar), "auto")
+	defer end()
+	surviveBrokenPipes()
+	err = device.Run(ctx, device.Options{Server: o.Server, Allow: allow, HoldEarlyData: o.HoldEarlyData, Log: log})
+	if errors.Is(err, context.Canceled) {
+		return nil // told to stop
+	}
+	return err
+}
+
+//go:embed mihini.hcl.tmpl
+var mihiniConfig string
+
+// A mihiniServer is what the template of its configuration speaks of.
+type mihiniServer struct {
+	Dir        string
+	Listen     string
+	Clients    []string
+	Services   []string
+	CloseDelay time.Duration
+}
+
+func newMihiniServer() *cobra.Command {
+	var s mihiniServer
+	cmd := &cobra.Command{
+		Use:   "server --listen HOST:PORT --client HOST:PORT --service HOST:PORT...",
+		Short: "Wait for one device and publish its services on ports",
+		Long: `Waits at --listen for one device that speaks the Mihini protocol. While it is there, a client of the port --client is joined to
+the address --service on the device's network; both may be given several times, in the same order. It is "jackfield serve" with a
+small configuration and without anything to keep: for more than one device, rules and audit use that.`,
+		Example: `  jackfield mihini server --listen :2065 --client 127.0.0.1:2323 --service 127.0.0.1:23`,
+		Args:    args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if s.Listen == "" || len(s.Clients) == 0 || len(s.Clients) != len(s.Services) {
+				return usageError{errors.New("--listen, and as many --client as --service, are needed")}
+			}
+			return s.run(cmd.Context(), cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().StringVar(&s.Listen, "listen", "", "where the device dials in")
+	cmd.Flags().StringArrayVar(&s.Clients, "client", nil, "a port for clients")
+	cmd.Flags().StringArrayVar(&s.Services, "service", nil, "the service of that port, on the device's network")
+	cmd.Flags().DurationVar(&s.CloseDelay, "close-delay", time.Second, "how long the device must be silent before a client's end is passed on; 0s for devices that half-close")
+	return cmd
+}
+
+func (s *mihiniServer) run(ctx context.Context, stderr io.Writer) error {
+	surviveBrokenPipes()
+	dir, err := os.MkdirTemp("", "jackfield-mihini-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	s.Dir = dir
+	path := filepath.Join(dir, "jackfield.hcl")
+	if err := writeTemplate(path, mihiniConfig, s); err != nil {
+		return err
+	}
+	c, err := loadConfig(path, stderr)
+	if err != nil {
+		return err
+	}
+	level := new(slog.LevelVar)
+	log, end := openLog(stderr, level, "auto")
+	defer end()
+	running, err := server.Start(server.Options{Path: path, Config: c, Log: log, Level: level, Version: version})
+	if err != nil {
+		return err
+	}
+	return running.Run(ctx, nil)
+}
+
+// Quote writes a string as HCL has it.
+func (s *mihiniServer) Quote(text string) string { return quoteHCL(text) }
+
+// writeTemplate makes a file of a template.
+func writeTemplate(path, text string, data any) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	err = template.Must(template.New("file").Parse(text)).Execute(file, data)
+	return errors.Join(err, file.Close())
+}

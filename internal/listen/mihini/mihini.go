@@ -1,0 +1,153 @@
+// Package mihini is the listener to which devices dial in that speak the Mihini protocol. It serves no clients: a device's
+// link goes into the table of links, and services are reached through it from other listeners.
+//
+// A device is known by its address. Whoever connects from elsewhere, or does not begin with LISTEN in time, is closed without
+// a word, for the protocol has none.
+package mihini
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"jackfield"
+	"jackfield/internal/gateway"
+	"jackfield/internal/link"
+	"jackfield/internal/listen"
+	"jackfield/wire/mihini"
+)
+
+// A Device is who may come by a listener, and how its link is kept.
+type Device struct {
+	Name    string
+	From    []netip.Prefix // nil: from everywhere
+	Refuse  bool           // while it has a link, it is refused
+	Options mihini.ServerOptions
+}
+
+// MaxWaiting is how many connections of a listener may be without their LISTEN at a time. More are reset.
+const MaxWaiting = 64
+
+// deadTime is after how long a device that does not answer any more is given up.
+const deadTime = 15 * time.Second
+
+// A Handler serves the links of devices.
+type Handler struct {
+	Gateway  *gateway.Gateway
+	Listener *gateway.Listener
+	Devices  *link.Devices
+	Known    []Device // no address is that of two
+	Log      *slog.Logger
+
+	waiting chan struct{}
+}
+
+// New makes a handler ready.
+func New(h Handler) *Handler {
+	h.waiting = make(chan struct{}, MaxWaiting)
+	return &h
+}
+
+var (
+	errUnknownDevice = errors.New("no device is configured for this address")
+	errCrowded       = fmt.Errorf("%d connections have not sent LISTEN yet", MaxWaiting)
+)
+
+// Serve implements listen.Handler.
+func (h *Handler) Serve(ctx context.Context, c *listen.Client) {
+	defer c.Conn.Close()
+	visit, err := h.Gateway.Admit(ctx, h.Listener, c.Source, c.Local)
+	if err != nil {
+		c.Reset()
+		return
+	}
+	defer visit.Leave()
+	device := h.find(c.Source.Addr())
+	if device == nil {
+		visit.Refuse(jackfield.Refuse(jackfield.Denied, "unknown device", errUnknownDevice))
+		c.Reset()
+		return
+	}
+	server, err := h.accept(ctx, c, device)
+	switch {
+	case ctx.Err() != nil || errors.Is(err, io.EOF):
+		return // stopping, or a connection that was opened and closed again
+	case err != nil:
+		visit.Refuse(jackfield.Refuse(jackfield.Invalid, "not a device", fmt.Errorf("device %s: %w", device.Name, err)))
+		c.Reset()
+		return
+	}
+	h.link(ctx, visit, c, device, server)
+}
+
+// find returns the device that is known at an address.
+func (h *Handler) find(a netip.Addr) *Device {
+	for i, d := range h.Known {
+		if d.From == nil {
+			return &h.Known[i]
+		}
+		for _, network := range d.From {
+			if network.Contains(a.WithZone("")) {
+				return &h.Known[i]
+			}
+		}
+	}
+	return nil
+}
+
+// accept waits for LISTEN.
+func (h *Handler) accept(ctx context.Context, c *listen.Client, device *Device) (*mihini.Server, error) {
+	select {
+	case h.waiting <- struct{}{}:
+		defer func() { <-h.waiting }()
+	default:
+		return nil, errCrowded
+	}
+	if err := mihini.Tune(c.Conn, deadTime); err != nil {
+		return nil, err
+	}
+	o := device.Options
+	o.ProtocolError = func(err error) {
+		h.Log.Warn("device broke the protocol", "device", device.Name, "listener", h.Listener.Name, "error", err)
+	}
+	return mihini.Accept(ctx, c.Conn, o)
+}
+
+// link serves the device's link until it ends.
+func (h *Handler) link(ctx context.Context, visit *gateway.Visit, c *listen.Client, device *Device, server *mihini.Server) {
+	closed, err := visit.OpenLink("link " + device.Name)
+	if err != nil {
+		c.Reset()
+		return
+	}
+	arrival := link.Arrival{
+		ID: visit.ID(), Device: device.Name, Listener: h.Listener.Name, Source: c.Source, Refuse: device.Refuse,
+	}
+	entry, ctx, err := h.Devices.Enter(ctx, arrival, server)
+	if err != nil {
+		h.Log.Warn("device refused", "id", visit.ID(), "device", device.Name, "source", c.Source, "error", err)
+		closed(jackfield.End{Cause: "refused", Details: err.Error()}, jackfield.Transfer{})
+		c.Reset()
+		return
+	}
+	h.Log.Info("device connected", "id", visit.ID(), "device", device.Name, "listener", h.Listener.Name, "source", c.Source)
+	err = server.Run(ctx)
+	entry.Leave()
+	h.Log.Info("device gone", "id", visit.ID(), "device", device.Name, "error", err)
+	closed(end(ctx, err), jackfield.Transfer{}) // its streams have records of their own
+}
+
+// end is why a link ended, for the audit.
+func end(ctx context.Context, err error) jackfield.End {
+	switch {
+	case context.Cause(ctx) != nil:
+		return jackfield.End{Cause: context.Cause(ctx).Error()}
+	case errors.Is(err, io.EOF):
+		return jackfield.End{Cause: jackfield.EndFinished}
+	}
+	return jackfield.End{Cause: jackfield.EndClientReset, Details: err.Error()}
+}

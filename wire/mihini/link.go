@@ -1,0 +1,122 @@
+package mihini
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+// A link is what both roles have in common: one connection, a slot for each id, one goroutine that reads frames and one
+// that writes them. The reader never waits for the writer.
+type link struct {
+	conn net.Conn
+	o    Options
+	life context.Context // ends with the link
+	stop context.CancelFunc
+
+	// What the roles do differently.
+	closeDelay   time.Duration            // how long the peer must be quiet before CLOSE passes on a half-close
+	keepsSending bool                     // our direction outlives the peer's CLOSE
+	connect      func(id uint8, t Target) // acts on CONNECT, without mu; nil on the server
+	early        *early                   // DATA that came before its CONNECT; nil on the server and where it is not kept
+
+	mu       sync.Mutex // guards all below, and the streams
+	ids      *allocator // nil on the device
+	freed    sync.Cond  // for those who wait for an id
+	used     [MaxStreams]bool
+	slots    [MaxStreams]slot
+	ready    ring                 // ids with something to send
+	work     sync.Cond            // for the writer: ready is not empty, or the link has ended
+	queued   int                  // bytes in the queues of all streams
+	leftover map[*Stream]struct{} // streams without a slot whose queue is not empty
+	room     sync.Cond            // for the reader: a queue has become shorter, or the link has ended
+	waiting  bool                 // the reader waits for room
+	strikes  strikes
+	seen     uint64 // frames received
+	stats    Stats
+	err      error // why the link has ended; nil while it runs
+}
+
+// A slot is what a link knows of an id.
+type slot struct {
+	stream *Stream // nil if none is open
+	queued bool    // the id is in link.ready
+	owe    bool    // CLOSE is to be sent before anything of the stream
+	probe  bool    // a probe is to be sent before anything of the stream
+}
+
+func (l *link) init(conn net.Conn, o Options) {
+	l.conn, l.o = conn, o.withDefaults()
+	l.life, l.stop = context.WithCancel(context.Background())
+	l.freed.L, l.work.L, l.room.L = &l.mu, &l.mu, &l.mu
+	l.leftover = make(map[*Stream]struct{})
+}
+
+// run serves the link until it ends and returns why.
+func (l *link) run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { l.end(context.Cause(ctx)) })
+	defer stop()
+	defer l.watch()()
+	var writing sync.WaitGroup
+	writing.Go(l.writeFrames)
+	l.end(l.readFrames())
+	writing.Wait()
+	return l.err
+}
+
+// end ends the link and every stream of it. The first reason stays.
+func (l *link) end(why error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fail(why)
+}
+
+// fail is end for those who hold mu.
+func (l *link) fail(why error) {
+	if l.err != nil {
+		return
+	}
+	l.err = why
+	l.stop()
+	_ = l.conn.Close()
+	lost := fmt.Errorf("%w: %w", ErrLinkLost, why)
+	for i := range l.slots {
+		if s := l.slots[i].stream; s != nil {
+			s.lose(lost)
+		}
+	}
+	l.freed.Broadcast()
+	l.work.Broadcast()
+	l.room.Broadcast()
+}
+
+// strike notes a protocol error. It returns ErrProtocol if that was one too many. The caller does not hold mu.
+func (l *link) strike(err error) error {
+	l.mu.Lock()
+	l.stats.ProtocolErrors++
+	n := l.strikes.add(time.Now())
+	l.mu.Unlock()
+	if l.o.ProtocolError != nil {
+		l.o.ProtocolError(err)
+	}
+	if n >= l.o.MaxErrors {
+		return fmt.Errorf("%w: %d in a minute, the last: %w", ErrProtocol, n, err)
+	}
+	return nil
+}
+
+// strikes count the protocol errors of a minute.
+type strikes struct {
+	n     int
+	since time.Time
+}
+
+func (s *strikes) add(now time.Time) int {
+	if now.Sub(s.since) > time.Minute {
+		s.n, s.since = 0, now
+	}
+	s.n++
+	return s.n
+}
