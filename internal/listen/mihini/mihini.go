@@ -136,9 +136,17 @@ func (h *Handler) link(ctx context.Context, visit *gateway.Visit, c *listen.Clie
 	}
 	h.Log.Info("device connected", "id", visit.ID(), "device", device.Name, "listener", h.Listener.Name, "source", c.Source)
 	err = server.Run(ctx)
+	why := end(ctx, err)
 	entry.Leave()
-	h.Log.Info("device gone", "id", visit.ID(), "device", device.Name, "error", err)
-	closed(end(ctx, err), jackfield.Transfer{}) // its streams have records of their own
+	h.Log.Info("device gone", "id", visit.ID(), "device", device.Name, "why", join(why.Cause, why.Details))
+	closed(why, jackfield.Transfer{}) // its streams have records of their own
+}
+
+func join(cause, details string) string {
+	if details == "" {
+		return cause
+	}
+	return cause + ": " + details
 }
 
 // end is why a link ended, for the audit.
