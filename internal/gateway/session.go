@@ -143,17 +143,18 @@ func (s *Session) Serve() jackfield.End {
 	case nil:
 		end = s.serveTaken(ctx)
 	case jackfield.Program:
-		end = s.join(ctx, stream.Bare())
+		end = s.join(ctx, stream.Bare(), relay.Options{Program: true})
 		end.Details = join(end.Details, stream.Wait())
 	default:
-		end = s.join(ctx, stream)
+		end = s.join(ctx, stream, relay.Options{})
 	}
 	s.close(end)
 	return end
 }
 
-func (s *Session) join(ctx context.Context, stream jackfield.Stream) jackfield.End {
-	return relay.Join(ctx, s.client, stream, &s.live, relay.Options{Idle: s.idleTimeout})
+func (s *Session) join(ctx context.Context, stream jackfield.Stream, o relay.Options) jackfield.End {
+	o.Idle = s.idleTimeout
+	return relay.Join(ctx, s.client, stream, &s.live, o)
 }
 
 func join(a, b string) string {

@@ -34,8 +34,9 @@
 //	                               seconds sees POLLERR            five seconds
 //	RST, and RST from O            both fail                       Close of both; the first one seen names the End
 //
-// Of a Unix socket it is seen when S has closed it altogether, with both directions. Then O, once it has its EOF, has a second
-// to end its own direction, and the session ends: a program that has exited holds no session open.
+// Of a Unix socket it is seen when S has closed it altogether, with both directions. Then O, once its TCP has the answer and
+// its EOF, has a second to end its own direction, and the session ends: a program that has exited holds no session open. If
+// the options say that S is a program, that is so even if O sends meanwhile; that is dropped.
 //
 // A reset discards what the kernel has not yet delivered. So before O is reset for S's sake, the relay waits until O's TCP
 // has acknowledged everything, or nothing for five seconds (Linux; elsewhere the reset follows at once). What O sends

@@ -21,6 +21,9 @@ type peer struct {
 	bare   bool            // the stream is that socket and nothing besides
 	local  bool            // it is a Unix socket
 
+	program bool // the other end is a program, which takes no more because it has exited
+
+	leaving   sync.Once   // guards the start of what leads to lingering
 	lingering atomic.Bool // it has a little time to end its direction, for nobody reads any more what it sends
 
 	ended bool // nothing more is read from it; guarded by session.mu

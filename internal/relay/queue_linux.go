@@ -34,7 +34,7 @@ func (p *peer) unsettled() (pending bool) {
 // disguisedReset tells, after an EOF, whether it really was a reset. Linux reports a reset once: when a write to the
 // socket took the error, the read after it sees EOF. With a FIN before it, the write saw EPIPE.
 func (p *peer) disguisedReset() error {
-	if p.socket == nil || !p.hungUp() {
+	if p.socket == nil || p.program || !p.hungUp() {
 		return nil
 	}
 	p.writing.Lock() // a socket that hung up keeps no write waiting

@@ -26,6 +26,10 @@ type Options struct {
 	// Linux, bytes count as moving while a slow reader's TCP takes them from the kernel's queue; as it does so in steps,
 	// the time should be minutes rather than seconds.
 	Idle time.Duration
+
+	// Program says that the service is a program of the server's own, on a Unix socket: it ends by exiting. After the end of
+	// its answer, that it takes no more is no reset; what the client still sends is dropped.
+	Program bool
 }
 
 // Join passes bytes between client and service until both directions have ended, one connection is broken, or ctx is
@@ -43,6 +47,7 @@ func Join(ctx context.Context, client, service jackfield.Stream, live *Counters,
 		service: newPeer(service, "service", jackfield.EndServiceReset),
 		over:    make(chan struct{}),
 	}
+	s.service.program = o.Program
 	if ctx.Err() != nil {
 		s.cancelled()
 		return s.end

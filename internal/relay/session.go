@@ -51,8 +51,19 @@ func (s *session) pass(from, to *peer, count *atomic.Int64) {
 	case err != nil:
 		s.broke(from, err)
 	case gone:
-		s.other(from).linger()
+		s.leave(s.other(from))
 	}
+}
+
+// leave ends the session from a side whose other side is gone, in order: once everything written to it has arrived, it has a
+// little time to end its direction. An answer that is on its way would be lost in a Close of a stream with unread bytes.
+func (s *session) leave(p *peer) {
+	p.leaving.Do(func() {
+		s.settling.Go(func() {
+			s.settle(p)
+			p.linger()
+		})
+	})
 }
 
 // copy passes on what from sends until one of the two does not go on. What from sends after to has refused more is
@@ -143,8 +154,17 @@ func (s *session) refused(p *peer, err error) {
 	ended := p.ended
 	s.mu.Unlock()
 	if ended {
-		s.broke(p, err)
+		s.gone(p, err)
 	}
+}
+
+// gone notes that p, whose direction has ended, takes no more bytes.
+func (s *session) gone(p *peer, err error) {
+	if p.program {
+		s.leave(s.other(p))
+		return
+	}
+	s.broke(p, err)
 }
 
 // finished notes that nothing more is read from p. When both directions have ended in order it closes the streams and
@@ -154,7 +174,7 @@ func (s *session) finished(p *peer) bool {
 	p.ended = true
 	s.mu.Unlock()
 	if err := p.refusal(); err != nil {
-		s.broke(p, err)
+		s.gone(p, err)
 	}
 
 	s.mu.Lock()

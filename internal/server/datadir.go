@@ -1,12 +1,9 @@
 package server
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 )
-
-var errShared = errors.New("others may write to it: chmod go-w it")
 
 // openDataDir makes the directory, for its owner alone, and finds out whether it can be written to and by whom else.
 func openDataDir(path string) error {

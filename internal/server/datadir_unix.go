@@ -3,6 +3,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os/user"
@@ -15,10 +16,14 @@ import (
 func checkOwner(dir fs.FileInfo, uid int) error {
 	owner := ownerOf(dir)
 	if owner != uid && owner != 0 {
-		return fmt.Errorf("it belongs to %s, and not to the server's user (%s) or root: chown it", userName(owner), userName(uid))
+		wanted := "root"
+		if uid != 0 {
+			wanted = userName(uid) + " or root"
+		}
+		return fmt.Errorf("it belongs to %s and not to %s: chown it", userName(owner), wanted)
 	}
 	if dir.Mode().Perm()&0o022 != 0 {
-		return errShared
+		return errors.New("others may write to it: chmod go-w it")
 	}
 	return nil
 }

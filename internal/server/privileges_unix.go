@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"syscall"
 
 	"jackfield/internal/account"
@@ -30,8 +29,8 @@ func becomeUser(c *config.Config) error {
 		}
 		return errors.New(`"user" and "group" at the top of the configuration need a server that is started as root`)
 	}
-	if err := giveDataDir(c, who); err != nil {
-		return fmt.Errorf("data_dir: %w", err)
+	if err := giveDataDir(c.DataDir, who); err != nil {
+		return fmt.Errorf("data_dir %s cannot be given to the server's user: %w", c.DataDir, err)
 	}
 	groups := make([]int, 0, len(who.Groups))
 	for _, gid := range who.Groups {
@@ -76,17 +75,43 @@ func findTarget(p config.Program) (*account.User, error) {
 	return who, nil
 }
 
-// giveDataDir makes data_dir and gives it, with what earlier runs left there, to the user. Links are not followed.
-func giveDataDir(c *config.Config, who *account.User) error {
-	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+// giveDataDir makes data_dir and gives it, with what earlier runs as root left there, to the user. One that is the user's
+// already is left alone: what is in it now may be links to files that are not.
+func giveDataDir(path string, who *account.User) error {
+	if err := os.MkdirAll(path, 0o700); err != nil {
 		return err
 	}
-	return filepath.WalkDir(c.DataDir, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil {
+	dir, err := os.OpenRoot(path)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	info, err := dir.Stat(".")
+	if err != nil {
+		return err
+	}
+	if err := checkOwner(info, int(who.UID)); err != nil {
+		return err
+	}
+	if ownerOf(info) == int(who.UID) {
+		return nil
+	}
+	return giveAll(dir, who)
+}
+
+// giveAll gives the directory itself last: if that fails half-way, the next run goes on. Links are not followed.
+func giveAll(dir *os.Root, who *account.User) error {
+	give := func(name string) error { return dir.Lchown(name, int(who.UID), int(who.GID)) }
+	err := fs.WalkDir(dir.FS(), ".", func(name string, _ fs.DirEntry, err error) error {
+		if err != nil || name == "." {
 			return err
 		}
-		return os.Lchown(path, int(who.UID), int(who.GID))
+		return give(name)
 	})
+	if err != nil {
+		return err
+	}
+	return give(".")
 }
 
 // explainBind says what a permission error means for a server that has dropped its privileges.

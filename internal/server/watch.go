@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -17,8 +16,7 @@ const settleTime = 300 * time.Millisecond
 // ReloadOn reloads at each hangup and, where the configuration says watch, when its files have changed, until ctx ends.
 // What is wrong with a configuration goes to the log.
 func (s *Server) ReloadOn(ctx context.Context, hangup <-chan struct{}) {
-	directories := watched(s.generation().config)
-	changed, stop := s.watch(directories)
+	changed, stop := s.watch(findPlaces(s.generation().config))
 	defer func() { stop() }()
 	for {
 		select {
@@ -27,22 +25,38 @@ func (s *Server) ReloadOn(ctx context.Context, hangup <-chan struct{}) {
 		case <-hangup:
 		case <-changed:
 		}
-		next, stopNext := s.watch(directories) // before the files are read: what changes meanwhile is seen
 		stop()
-		s.reload()
-		if now := watched(s.generation().config); !slices.Equal(now, directories) {
-			stopNext()
-			directories = now
-			next, stopNext = s.watch(directories)
-		}
-		changed, stop = next, stopNext
+		changed, stop = s.reloadWatched()
 	}
 }
 
-// watch returns a channel that is closed once files of the configuration in the directories have changed and settled; one
-// that never is if there are none.
-func (s *Server) watch(directories []string) (changed <-chan struct{}, stop func()) {
-	if len(directories) == 0 {
+// reloadWatched reloads and watches what was read. The watch begins before the files are read: what changes meanwhile is
+// seen.
+func (s *Server) reloadWatched() (changed <-chan struct{}, stop func()) {
+	for p := s.nextPlaces(); ; {
+		changed, stop = s.watch(p)
+		_, err := s.reload()
+		now := findPlaces(s.generation().config)
+		if err != nil || now.equal(p) {
+			return changed, stop
+		}
+		stop() // they changed before the watch began
+		p = now
+	}
+}
+
+// nextPlaces are the places of the files as they are now or, if these are wrong, of the configuration at work.
+func (s *Server) nextPlaces() places {
+	if c, _ := config.Reload(s.path); c != nil {
+		return findPlaces(c)
+	}
+	return findPlaces(s.generation().config)
+}
+
+// watch returns a channel that is closed once files of the configuration have changed and settled; one that never is if
+// there are no places to look at.
+func (s *Server) watch(p places) (changed <-chan struct{}, stop func()) {
+	if len(p.directories) == 0 {
 		return nil, func() {}
 	}
 	watcher, err := fsnotify.NewWatcher()
@@ -50,38 +64,23 @@ func (s *Server) watch(directories []string) (changed <-chan struct{}, stop func
 		s.log.Warn("the configuration's files are not watched", "error", err)
 		return nil, func() {}
 	}
-	for _, directory := range directories {
+	for _, directory := range p.directories {
 		if err := watcher.Add(directory); err != nil {
 			s.log.Warn("the configuration's files are not watched", "directory", directory, "error", err)
 		}
 	}
-	files := s.generation().config.Files
 	settled := make(chan struct{})
 	go func() {
-		if awaitSettled(watcher, files) {
+		if awaitSettled(watcher, p) {
 			close(settled)
 		}
 	}()
 	return settled, func() { watcher.Close() }
 }
 
-// watched are the directories of the configuration's files, and those in which a file may come to be included, if they are to
-// be watched: a file that is replaced would be lost from sight.
-func watched(c *config.Config) []string {
-	if !c.Watch {
-		return nil
-	}
-	directories := slices.Clone(c.Dirs)
-	for _, file := range c.Files {
-		directories = append(directories, filepath.Dir(file))
-	}
-	slices.Sort(directories)
-	return slices.Compact(directories)
-}
-
-// awaitSettled waits for an event on one of the files, or on another that ends in .hcl, and for the quiet after it. It
+// awaitSettled waits for an event on one of the places, or on another file that ends in .hcl, and for the quiet after it. It
 // reports false if the watcher is closed meanwhile.
-func awaitSettled(watcher *fsnotify.Watcher, files []string) bool {
+func awaitSettled(watcher *fsnotify.Watcher, p places) bool {
 	var quiet <-chan time.Time
 	for {
 		select {
@@ -90,7 +89,7 @@ func awaitSettled(watcher *fsnotify.Watcher, files []string) bool {
 			case !open:
 				return false
 			case event.Has(fsnotify.Chmod):
-			case filepath.Ext(event.Name) == ".hcl" || slices.Contains(files, event.Name):
+			case filepath.Ext(event.Name) == ".hcl" || p.has(event.Name):
 				quiet = time.After(settleTime)
 			}
 		case _, open := <-watcher.Errors:
