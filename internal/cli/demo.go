@@ -15,12 +15,14 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"text/template"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"jackfield"
+	"jackfield/internal/device"
 	"jackfield/internal/server"
 )
 
@@ -60,6 +62,8 @@ type demo struct {
 	WebPort string
 	Web     string // and of the services behind the server
 	Console string
+	Field   string // where the demo's device dials in
+	Meter   string // its service
 	Command string // how the person runs this binary
 }
 
@@ -76,9 +80,13 @@ func runDemo(ctx context.Context, out, stderr io.Writer) error {
 	if d.Web, err = serveDemoWeb(ctx); err != nil {
 		return err
 	}
-	if d.Console, err = serveDemoConsole(ctx); err != nil {
+	if d.Console, err = serveDemoConsole(ctx, "fpga-1"); err != nil {
 		return err
 	}
+	if d.Meter, err = serveDemoConsole(ctx, "meter-7"); err != nil {
+		return err
+	}
+	d.Field = freeAddress("0")
 	s, err := d.start(out, stderr)
 	if err != nil {
 		return err
@@ -87,6 +95,10 @@ func runDemo(ctx context.Context, out, stderr io.Writer) error {
 		s.Close()
 		return err
 	}
+	var playing sync.WaitGroup
+	defer playing.Wait()
+	defer stop()
+	playing.Go(func() { d.playDevice(ctx) })
 	return s.Run(ctx, nil)
 }
 
@@ -165,6 +177,15 @@ func thisCommand() string {
 	return path
 }
 
+// playDevice is a device that offers its meter, until ctx ends.
+func (d *demo) playDevice(ctx context.Context) {
+	allow, err := device.ParseAllowList([]string{d.Meter})
+	if err != nil {
+		return // an address that the system gave us
+	}
+	_ = device.Run(ctx, device.Options{Server: d.Field, Allow: allow, Log: slog.New(slog.DiscardHandler)})
+}
+
 // serveDemoWeb runs a small web server, which is the demo's dialled service, until ctx ends.
 func serveDemoWeb(ctx context.Context) (address string, err error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -183,7 +204,7 @@ func serveDemoWeb(ctx context.Context) (address string, err error) {
 }
 
 // serveDemoConsole pretends to be a board's serial console behind a TCP port until ctx ends.
-func serveDemoConsole(ctx context.Context) (address string, err error) {
+func serveDemoConsole(ctx context.Context, name string) (address string, err error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
@@ -195,18 +216,18 @@ func serveDemoConsole(ctx context.Context) (address string, err error) {
 			if err != nil {
 				return
 			}
-			go demoConsole(conn)
+			go demoConsole(conn, name)
 		}
 	}()
 	return ln.Addr().String(), nil
 }
 
-func demoConsole(conn net.Conn) {
+func demoConsole(conn net.Conn, name string) {
 	defer conn.Close()
-	fmt.Fprint(conn, "fpga-1 console\r\nfpga-1> ")
+	fmt.Fprintf(conn, "%s console\r\n%s> ", name, name)
 	lines := bufio.NewScanner(conn)
 	for lines.Scan() {
-		if _, err := fmt.Fprintf(conn, "you said %q\r\nfpga-1> ", lines.Text()); err != nil {
+		if _, err := fmt.Fprintf(conn, "you said %q\r\n%s> ", lines.Text(), name); err != nil {
 			return
 		}
 	}

@@ -13,7 +13,11 @@ import (
 
 // What the commands that the demo prints must say, by a word in them.
 var demoCommands = map[string]string{
-	"help":     "console.fpga-1\r\ndaytime\r\necho\r\nweb\r\n",
+	"help":     "console.fpga-1\r\ndaytime\r\necho\r\nlounge\r\nmeter\r\nweb\r\n",
+	"lounge":   "+\r\n",
+	"meter":    "you said \"read\"",
+	"devices":  "connected",
+	"why":      "lounge by listener mux would be let in",
 	"echo":     "+\r\nhello\n",
 	"console":  "fpga-1> ",
 	"curl":     "Hello from a web server",
