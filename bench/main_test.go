@@ -100,6 +100,7 @@ func TestWrongUse(t *testing.T) {
 		{"unknown peer", []string{"relay", "--peers", "frp"}, "there is nginx"},
 		{"unknown measure", []string{"relay", "--only", "bulk7"}, "there is bulk1"},
 		{"unknown measure of tcpmux", []string{"tcpmux", "--only", "bulk1"}, "there is cat"},
+		{"unknown measure of mapper", []string{"mapper", "--only", "cat"}, "there is latency"},
 		{"no rounds", []string{"relay", "--rounds", "0"}, "--rounds"},
 		{"binary that is not there", []string{"relay", "--peers", "jackfield", "--binary", "/nonexistent"}, "/nonexistent"},
 	} {
@@ -158,6 +159,53 @@ func TestQuickTCPMUX(t *testing.T) {
 	}
 	if strings.Contains(out, "could not be taken") {
 		t.Errorf("samples failed:\n%s", out)
+	}
+	if rest, err := os.ReadDir(dir); err != nil || len(rest) > 0 {
+		t.Errorf("files are left: %v, %v", rest, err)
+	}
+}
+
+// TestQuickMapper runs the whole scenario: every sample can be taken, and no program is left.
+func TestQuickMapper(t *testing.T) {
+	if err := (peer.JackfieldMapper{}).Installed(); err != nil {
+		live.Missing(t, "Python", err.Error())
+	}
+	file := filepath.Join(t.TempDir(), "samples.json")
+	dir := open(t)
+	t.Setenv("TMPDIR", dir)
+	out, err := bench(t, "mapper", "--quick", "--json", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"; Python 3.", "Latency of a decision, as ", "warm = 2", "left running"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in the report:\n%s", want, out)
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var saved report
+	if err := json.Unmarshal(text, &saved); err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for _, run := range saved.Runs {
+		if len(run.Result.Failures) > 0 {
+			t.Errorf("%s: samples failed: %q", run.Title, run.Result.Failures)
+		}
+		for _, row := range run.Result.Rows {
+			rows++
+			for _, name := range run.Result.Contestants {
+				if n := len(row.Values(name)); n != 2 {
+					t.Errorf("%s, %s: %d samples, want 2", row.Metric.Name, name, n)
+				}
+			}
+		}
+	}
+	if gates := saved.Runs[len(saved.Runs)-1].Gates; rows != 7 || len(gates) != 2 {
+		t.Errorf("%d rows and %d gates, want 7 and 2", rows, len(gates))
 	}
 	if rest, err := os.ReadDir(dir); err != nil || len(rest) > 0 {
 		t.Errorf("files are left: %v, %v", rest, err)

@@ -64,7 +64,11 @@ func (o relayOptions) size() (relaySize, error) {
 }
 
 // run samples all peers in turn and then leads them through the gates.
-func (s relaySize) run(ctx context.Context, contestants []contestant, tick ticker) (run, error) {
+func (s relaySize) run(ctx context.Context, stage peer.Stage, peers []peer.Peer, tick ticker) ([]run, error) {
+	contestants, err := start(ctx, stage, peers)
+	if err != nil {
+		return nil, err
+	}
 	result, err := compare.Run(ctx, compare.Plan[*peer.Instance]{
 		Rounds:      s.rounds,
 		Contestants: contestants,
@@ -72,7 +76,7 @@ func (s relaySize) run(ctx context.Context, contestants []contestant, tick ticke
 		Progress:    tick.show,
 	})
 	if err != nil {
-		return run{}, err
+		return nil, err
 	}
 	r := run{Result: result}
 	for _, c := range contestants {
@@ -84,7 +88,7 @@ func (s relaySize) run(ctx context.Context, contestants []contestant, tick ticke
 			r.Gates = append(r.Gates, gateResult{Program: c.Name, Result: g.Run(ctx, c.Subject)})
 		}
 	}
-	return r, nil
+	return []run{r}, nil
 }
 
 func (s relaySize) gates() []gate.Gate {

@@ -34,10 +34,12 @@ type report struct {
 // A run is what was found out as one user.
 type run struct {
 	User   string          `json:"user"`
+	Title  string          `json:"title,omitempty"` // where a user has several runs
 	Result *compare.Result `json:"result"`
 	Gates  []gateResult    `json:"gates"`
 
-	beside []string // further programs whose ratios to the judged one count
+	judged []string // whom the targets are for; empty: the program that all is about
+	beside []string // further references for the first of them
 }
 
 type gateResult struct {
@@ -80,12 +82,13 @@ func (r *report) print(w io.Writer) error {
 
 func (r run) print(b *strings.Builder) {
 	if len(r.Result.Rows) > 0 {
-		fmt.Fprintf(b, "\n## As %s\n\n", r.User)
-		_, _ = r.Result.Table(judged).WriteTo(b) // a Builder takes everything
+		fmt.Fprintf(b, "\n## %s\n\n", r.heading())
+		_, _ = r.Result.Table(r.targeted()...).WriteTo(b) // a Builder takes everything
 	}
+	first := r.targeted()[0]
 	for _, reference := range r.beside {
 		fmt.Fprintf(b, "\n### Ratios to %s\n\n", reference)
-		_, _ = r.Result.Against(reference, judged).Table(judged).WriteTo(b)
+		_, _ = r.Result.Against(reference, first).Table(first).WriteTo(b)
 	}
 	if len(r.Result.Failures) > 0 {
 		fmt.Fprint(b, "\nSamples that could not be taken:\n\n")
@@ -97,6 +100,20 @@ func (r run) print(b *strings.Builder) {
 		fmt.Fprintf(b, "\n## Gates, as %s\n\n", r.User)
 		_, _ = r.gateTable().WriteTo(b)
 	}
+}
+
+func (r run) heading() string {
+	if r.Title == "" {
+		return "As " + r.User
+	}
+	return r.Title + ", as " + r.User
+}
+
+func (r run) targeted() []string {
+	if r.judged == nil {
+		return []string{judged}
+	}
+	return r.judged
 }
 
 func (r run) gateTable() compare.Table {

@@ -75,8 +75,8 @@ type scenario struct {
 	users  func() ([]peer.User, error) // everything is done once as each of them
 	lineUp func(ctx context.Context, dir string) ([]peer.Peer, error)
 
-	// run does everything as one user; all programs are up.
-	run func(ctx context.Context, contestants []contestant, tick ticker) (run, error)
+	// run starts what it needs and does everything as one user. What it started is stopped when it has returned.
+	run func(ctx context.Context, stage peer.Stage, peers []peer.Peer, tick ticker) ([]run, error)
 }
 
 // conduct goes through a scenario and reports.
@@ -104,25 +104,23 @@ func (o options) conduct(ctx context.Context, s scenario, out, progress io.Write
 		return err
 	}
 	for _, user := range users {
-		run, err := s.as(ctx, user, peers, dir, newTicker(progress, "as "+user.Name))
+		runs, err := s.as(ctx, user, peers, dir, newTicker(progress, "as "+user.Name))
 		if err != nil {
 			return err
 		}
-		report.Runs = append(report.Runs, run)
+		report.Runs = append(report.Runs, runs...)
 	}
 	return errors.Join(report.print(out), report.save(o.json), report.verdict())
 }
 
-// as does everything as one user: all peers are up together.
-func (s scenario) as(ctx context.Context, user peer.User, peers []peer.Peer, dir string, tick ticker) (run, error) {
+// as does everything as one user.
+func (s scenario) as(ctx context.Context, user peer.User, peers []peer.Peer, dir string, tick ticker) ([]run, error) {
 	defer tick.done()
 	supervisor := process.NewSupervisor()
 	defer supervisor.Close()
-	contestants, err := start(ctx, peer.Stage{Supervisor: supervisor, Dir: dir, User: user}, peers)
-	if err != nil {
-		return run{}, err
+	runs, err := s.run(ctx, peer.Stage{Supervisor: supervisor, Dir: dir, User: user}, peers, tick)
+	for k := range runs {
+		runs[k].User = user.Name
 	}
-	r, err := s.run(ctx, contestants, tick)
-	r.User = user.Name
-	return r, errors.Join(err, context.Cause(ctx))
+	return runs, errors.Join(err, context.Cause(ctx))
 }

@@ -99,14 +99,18 @@ func (o options) superServers(ctx context.Context, dir string) ([]peer.Peer, err
 	return append(peers, ours), provide(ctx, ours.Binary, o.binary)
 }
 
-func (s tcpmuxSize) run(ctx context.Context, contestants []contestant, tick ticker) (run, error) {
+func (s tcpmuxSize) run(ctx context.Context, stage peer.Stage, peers []peer.Peer, tick ticker) ([]run, error) {
+	contestants, err := start(ctx, stage, peers)
+	if err != nil {
+		return nil, err
+	}
 	result, err := compare.Run(ctx, compare.Plan[*peer.Instance]{
 		Rounds:      s.rounds,
 		Contestants: contestants,
 		Measures:    s.measures(),
 		Progress:    tick.show,
 	})
-	return run{Result: result, beside: []string{peer.Inetutils{}.Name()}}, err
+	return []run{{Result: result, beside: []string{peer.Inetutils{}.Name()}}}, err
 }
 
 func (s tcpmuxSize) measures() []sampleMeasure {

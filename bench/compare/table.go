@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -41,8 +42,8 @@ func (t Table) WriteTo(w io.Writer) (int64, error) {
 }
 
 // Table sums the result up: for every metric and contestant the median, and of the ratio to the reference the median and its
-// interval. Targets are those of the contestant judged.
-func (r *Result) Table(judged string) Table {
+// interval. Targets are those of the contestants judged.
+func (r *Result) Table(judged ...string) Table {
 	t := Table{Head: []string{"measure", "program", "median", "ratio", "95 % interval", "target", "verdict"}}
 	for _, row := range r.Rows {
 		for k, name := range r.Contestants {
@@ -50,7 +51,7 @@ func (r *Result) Table(judged string) Table {
 			if k == 0 {
 				label = row.Metric.Name + ", " + row.Metric.Unit
 			}
-			t.Rows = append(t.Rows, append([]string{label, name}, r.cells(row, name, name == judged)...))
+			t.Rows = append(t.Rows, append([]string{label, name}, r.cells(row, name, slices.Contains(judged, name))...))
 		}
 	}
 	return t

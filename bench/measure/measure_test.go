@@ -4,6 +4,7 @@ package measure
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -129,5 +130,19 @@ func TestAForwarderThatIsNotThereFailsTheSample(t *testing.T) {
 	}
 	if _, _, err := RoundTrips(t.Context(), d, 2, time.Millisecond); err == nil {
 		t.Error("round trips: no error")
+	}
+}
+
+func TestPacedTakesItsTimeAndEndsWithTheFirstFailure(t *testing.T) {
+	sessions := 0
+	begin := time.Now()
+	p50, p99, err := Paced(t.Context(), 3, 20*time.Millisecond, func(context.Context) error { sessions++; return nil })
+	if took := time.Since(begin); err != nil || sessions != 3 || took < 60*time.Millisecond || p50 <= 0 || p99 < p50 {
+		t.Errorf("%d sessions in %v, p50 %v µs, p99 %v µs, %v", sessions, took, p50, p99, err)
+	}
+	broken := errors.New("broken")
+	_, _, err = Paced(t.Context(), 3, time.Minute, func(context.Context) error { return broken })
+	if !errors.Is(err, broken) {
+		t.Errorf("the error is %v", err)
 	}
 }

@@ -95,7 +95,7 @@ func (i *Instance) waitReady(ctx context.Context) error {
 
 func (i *Instance) forwards(ctx context.Context) error {
 	if _, ok := i.peer.(Multiplexer); ok {
-		return i.Session(ctx, Program)
+		return i.Session(ctx, Echo)
 	}
 	c, err := i.Dial(ctx)
 	if err != nil {

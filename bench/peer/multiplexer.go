@@ -54,20 +54,11 @@ func (i *Instance) way(kind Kind) (Way, bool) {
 // Session goes through one whole session: it connects, asks for the service and waits for the answer, takes one byte there
 // and back, ends its direction and waits for the other's end.
 func (i *Instance) Session(ctx context.Context, kind Kind) error {
-	way, ok := i.way(kind)
-	if !ok {
-		return fmt.Errorf("%s has no session of the kind %s", i.peer.Name(), kind)
-	}
-	c, err := dial(ctx, way.Address)
+	c, err := i.open(ctx, kind)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	if way.Service != "" {
-		if err := exchange(c, way.Service); err != nil {
-			return err
-		}
-	}
 	if err := backend.Echo(c); err != nil {
 		return fmt.Errorf("one byte there and back: %w", err)
 	}
@@ -79,6 +70,44 @@ func (i *Instance) Session(ctx context.Context, kind Kind) error {
 	}
 	return nil
 }
+
+// Ask goes only through the beginning of a session: it connects, asks for the service, waits for the answer, and closes.
+func (i *Instance) Ask(ctx context.Context, kind Kind) error {
+	c, err := i.open(ctx, kind)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
+// open connects to a session that begins with whatever the client sends next.
+func (i *Instance) open(ctx context.Context, kind Kind) (*net.TCPConn, error) {
+	way, ok := i.way(kind)
+	if !ok {
+		return nil, fmt.Errorf("%s has no session of the kind %s", i.peer.Name(), kind)
+	}
+	c, err := dial(ctx, way.Address)
+	if err != nil || way.Service == "" {
+		return c, err
+	}
+	if err := exchange(c, way.Service); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// A Through is the path to the backend in sessions of one kind.
+type Through struct {
+	*Instance
+	Kind Kind
+}
+
+// Dial opens a session. Its connection has the deadline of ctx.
+func (t Through) Dial(ctx context.Context) (*net.TCPConn, error) { return t.open(ctx, t.Kind) }
+
+// ErrRefused is what a session fails with whose client was told no.
+var ErrRefused = errors.New("refused")
 
 // longestAnswer bounds the line with which a server answers.
 const longestAnswer = 512
@@ -96,6 +125,9 @@ func exchange(c net.Conn, service string) error {
 		}
 		n += m
 		if line, rest, ended := bytes.Cut(buffer[:n], []byte("\n")); ended {
+			if bytes.HasPrefix(line, []byte("-")) {
+				return fmt.Errorf("%w: %q", ErrRefused, line)
+			}
 			if len(line) == 0 || line[0] != '+' || len(bytes.TrimPrefix(rest, []byte{0})) > 0 {
 				return fmt.Errorf("the answer to the name is %q", buffer[:n])
 			}

@@ -144,3 +144,18 @@ func TestRaiseDescriptorLimit(t *testing.T) {
 		t.Errorf("the limit is %d of %d, said to be %d", limit.Cur, limit.Max, now)
 	}
 }
+
+func TestMarkedFindsByArgumentAndByEnvironment(t *testing.T) {
+	mark := "MARK=" + t.TempDir()
+	p := start(t, "env '"+mark+"' sleep 100 & sleep 100 & sh -c 'sleep 100; :' '"+mark+"' & wait")
+	count := func() int {
+		pids, err := Marked(mark)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(pids)
+	}
+	eventually(t, "both are found, and nothing else", func() bool { return count() == 2 })
+	p.Stop()
+	eventually(t, "none is found", func() bool { return count() == 0 })
+}
