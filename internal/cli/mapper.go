@@ -47,6 +47,9 @@ Of a request it looks at the entries user (ID:NAME), group, addr-ip, service and
 ends when its input ends, and also when all is answered and nothing more has come for a time: products need not end its input.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if rules == "" {
+				return usageError{errors.New("--rules FILE is missing: by which rules should it decide?")}
+			}
 			loaded, problems := config.LoadRules(rules)
 			if err := problems.WriteText(cmd.ErrOrStderr(), isTerminal(cmd.ErrOrStderr())); err != nil {
 				return err
@@ -60,7 +63,6 @@ ends when its input ends, and also when all is answered and nothing more has com
 	}
 	cmd.Flags().StringVar(&rules, "rules", "", "the file of rules")
 	cmd.Flags().DurationVar(&quiet, "quiet", mapper.DefaultQuiet, "end when nothing has come for so long after the last answer; negative: only when the input ends")
-	cmd.MarkFlagRequired("rules")
 	cmd.MarkFlagFilename("rules", "hcl")
 	return cmd
 }
@@ -82,6 +84,9 @@ Exits 0 if the program allowed, 1 if not.`,
 			entries, err := parseEntries(given)
 			if err != nil {
 				return usageError{err}
+			}
+			if o.Path == "" {
+				return usageError{errors.New("--command PROGRAM is missing: which program should be tried?")}
 			}
 			if o.Timeout <= 0 {
 				return usageError{errors.New("--timeout must be more than nothing")}
@@ -107,7 +112,6 @@ Exits 0 if the program allowed, 1 if not.`,
 	cmd.Flags().StringVar(&o.User, "user", "", "run it as this user (default: as you)")
 	cmd.Flags().StringArrayVar(&environment, "env", nil, "an environment variable for it, NAME=VALUE; may be given again")
 	cmd.Flags().DurationVar(&o.Timeout, "timeout", policy.DefaultTimeout, "how long the version, and then the answer, may take")
-	cmd.MarkFlagRequired("command")
 	cmd.MarkFlagFilename("command")
 	return cmd
 }

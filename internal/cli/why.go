@@ -22,7 +22,8 @@ func newWhy() *cobra.Command {
 		Use:   "why SERVICE",
 		Short: "Show every check that a client of a service would meet",
 		Long: `Shows what would become of a client that asked for the service now: every check in the order in which it is made, what it
-says, and the rule that says it. Nothing is opened and no place is taken. With --mapper the mapper programs are asked, too.
+says, and the rule that says it. Nothing is opened and no place is taken. With --mapper the mapper programs are asked, too; an answer that is kept (cache) is
+used, and a new one is kept.
 
 Exits 1 if the client would be denied.`,
 		Example: `  jackfield why --from 10.9.0.7 --listener mux web

@@ -54,11 +54,11 @@ func TestExampleLoads(t *testing.T) {
 		Mapper: "watchman",
 		Mappers: []*Mapper{
 			{
-				Name: "watchman", Path: "/usr/local/lib/jackfield/watchman", Args: []string{}, Timeout: 5 * time.Second, KillHung: true,
+				Name: "watchman", Path: "/usr/local/lib/jackfield/watchman", Args: []string{}, Nice: 10, Timeout: 5 * time.Second, KillHung: true,
 				MaxProcesses: 4, Batch: 1, Warm: 2, Cache: 10 * time.Second,
 			},
 			{
-				Name: "corp", Path: "/usr/local/lib/jackfield/authz", Args: []string{"--strict"}, Timeout: 3 * time.Second,
+				Name: "corp", Path: "/usr/local/lib/jackfield/authz", Args: []string{"--strict"}, Nice: 5, Timeout: 3 * time.Second,
 				User: "nobody", Env: map[string]string{"AUTHZ_DATABASE": "/var/lib/authz"}, EnvKeep: []string{"TZ"},
 				KillHung: true, MaxProcesses: 16, Batch: 50, Resolve: true, ShowReason: true,
 				Accept: []string{"max-seconds", "idle-seconds", "audit-note"}, MaxConnections: 5,

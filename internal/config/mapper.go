@@ -16,6 +16,7 @@ type Mapper struct {
 	User           string            // a name or a number; empty: the server's
 	Env            map[string]string // the values are secrets
 	EnvKeep        []string
+	Nice           int
 	Timeout        time.Duration
 	KillHung       bool
 	MaxProcesses   int
@@ -68,6 +69,10 @@ var mapperBlock = &block{
 			doc: "Variables that it takes over from the server's environment, where they are set there.",
 		},
 		{
+			name: "nice", kind: count{-20, 19}, fallback: "10",
+			doc: "Added to the server's niceness. The programs start often and want a processor at once, and sessions that run come first.",
+		},
+		{
 			name: "kill_hung", kind: boolean{}, fallback: "true",
 			doc: "End the process group of one that has not ended a second after its time. `false` is what the protocol's document says: it is left alone, and counts for `max_processes` until it ends.",
 		},
@@ -115,6 +120,7 @@ func (s *section) mapper() *Mapper {
 		User:           s.text("user"),
 		Env:            p.Env,
 		EnvKeep:        p.EnvKeep,
+		Nice:           s.count("nice"),
 		Timeout:        s.duration("timeout"),
 		KillHung:       s.boolean("kill_hung"),
 		MaxProcesses:   s.count("max_processes"),

@@ -87,7 +87,8 @@ func (e *explanation) early(outer []placed) (decided []bool) {
 		early, able := at.level.ACL.(jackfield.EarlyPolicy)
 		switch {
 		case at.level.ACL == nil:
-			e.add(Check{1, at.place, "address", Nothing, "", "no rules"})
+			e.add(Check{1, at.place, "rules", Nothing, "", ""})
+			decided[i] = true
 		case !able:
 			e.add(Check{1, at.place, "address", Undecided, "", "asked when more is known"})
 		default:

@@ -102,6 +102,7 @@ func (g *generation) addMapper(c *config.Mapper) {
 		User:           c.User,
 		Env:            c.Env,
 		EnvKeep:        c.EnvKeep,
+		Nice:           c.Nice,
 		Timeout:        c.Timeout,
 		MaxProcesses:   c.MaxProcesses,
 		Batch:          c.Batch,

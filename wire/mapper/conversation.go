@@ -14,8 +14,8 @@ import (
 // The application may be ended at any time from outside, by killing it or by closing the pipes: Read, Write and Wait
 // return then.
 //
-// If it has a method CloseRead() error, that is called when nothing more will be read of what it still writes, so that it
-// learns of it by a broken pipe and need not be waited for until its time is over.
+// If it has a method Abandon(), that is called, from any goroutine, as soon as nothing that it still does can count: it has
+// broken the rules of the exchange, or goes on writing without end. It may then be ended before its time is over.
 //
 // A started [os/exec.Cmd] with its two pipes is one:
 //
@@ -146,6 +146,9 @@ func (c *Conversation) Ask(requests []Request) []Answer {
 		sendErr = c.send(sendable)
 	})
 	readErr := c.collect(responses)
+	if isFault(readErr) {
+		c.abandon()
+	}
 	if readErr == nil || isFault(readErr) {
 		tasks.Go(c.drain)
 	}
@@ -159,8 +162,14 @@ func (c *Conversation) Ask(requests []Request) []Answer {
 // drain drops what the application still writes, so that it can exit.
 func (c *Conversation) drain() {
 	dropped, _ := io.CopyN(io.Discard, c.app, MaxDrained)
-	if closer, ok := c.app.(interface{ CloseRead() error }); ok && dropped == MaxDrained {
-		closer.CloseRead()
+	if dropped == MaxDrained {
+		c.abandon()
+	}
+}
+
+func (c *Conversation) abandon() {
+	if app, ok := c.app.(interface{ Abandon() }); ok {
+		app.Abandon()
 	}
 }
 

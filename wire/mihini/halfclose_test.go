@@ -91,6 +91,15 @@ func TestHalfCloseOfServer(t *testing.T) {
 				t.Errorf("CLOSE came after %v", waited)
 			}
 		},
+		"with nothing queued": func(t *testing.T) {
+			server, device := scriptedDevice(t, ServerOptions{})
+			must(t, device.open(server).CloseWrite())
+			before := time.Now()
+			device.expect(closeOf(1))
+			if waited := time.Since(before); waited != DefaultCloseDelay {
+				t.Errorf("CLOSE came after %v", waited)
+			}
+		},
 		"no delay": func(t *testing.T) {
 			_, device, _ := start(t, ServerOptions{CloseDelay: -1})
 			before := time.Now()

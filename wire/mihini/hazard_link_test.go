@@ -170,6 +170,19 @@ func TestM12Probe(t *testing.T) {
 	})
 }
 
+// A probe and an answer for the same id both go out.
+func TestM12ProbeOfAnIDThatOwesAnAnswer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		server, device := scriptedDevice(t, ServerOptions{})
+		server.mu.Lock()
+		server.oweClose(1)
+		server.sendProbe()
+		server.mu.Unlock()
+		device.expect(closeOf(1), data(1, "\x00"))
+		device.quiet()
+	})
+}
+
 // Two of ours that have nothing to say keep their link.
 func TestM12ProbesBetweenOurs(t *testing.T) {
 	bubble(t, func(t *testing.T) {

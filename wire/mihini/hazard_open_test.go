@@ -98,6 +98,7 @@ func TestM2StrayCloses(t *testing.T) {
 		device.send(closeOf(s.ID())) // before it has seen a and b
 		hearError(t, s, ErrRefused)
 		device.expect(closeOf(s.ID()))
+		synctest.Wait()
 
 		opened := make(chan *Stream)
 		go func() {
@@ -182,6 +183,7 @@ func TestM2ConnectForAnOpenID(t *testing.T) {
 		fresh := <-dialed
 		hear(t, fresh, "for the new one")
 		hearEnd(t, old)
+		time.Sleep(2 * DefaultLinger) // nothing of the old stream is still at work
 		fresh.Write([]byte("hello"))
 		server.expect(data(5, "hello"))
 		server.quiet()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -111,7 +112,8 @@ func (s *Server) wakeOpeners() {
 	s.freed.Broadcast()
 }
 
-// awaitID takes an id. It waits only for ids that are free but not known to be quiet.
+// awaitID takes an id. It waits only for ids that nobody uses: free but not known to be quiet, or closed by the device with
+// our CLOSE waiting for its turn.
 func (s *Server) awaitID(ctx context.Context) (uint8, error) {
 	for {
 		now := time.Now()
@@ -120,6 +122,9 @@ func (s *Server) awaitID(ctx context.Context) (uint8, error) {
 			s.sendProbe()
 		}
 		wait, rests := s.ids.rests(now)
+		if !rests {
+			wait, rests = restTime, s.isFreeing()
+		}
 		switch {
 		case s.err != nil:
 			return 0, fmt.Errorf("%w: %w", ErrLinkLost, s.err)
@@ -135,6 +140,11 @@ func (s *Server) awaitID(ctx context.Context) (uint8, error) {
 		s.freed.Wait()
 		timer.Stop()
 	}
+}
+
+// isFreeing reports whether an id is free as soon as the link has taken our CLOSE.
+func (s *Server) isFreeing() bool {
+	return slices.ContainsFunc(s.slots[:], func(sl slot) bool { return sl.stream != nil && sl.stream.peerClosed })
 }
 
 // checkExhausted ends a link on which no stream can ever be opened again. The caller holds mu.

@@ -43,6 +43,7 @@ type Options struct {
 	Env     map[string]string // added to what every program gets
 	EnvKeep []string          // names of variables that are taken from the server's environment
 
+	Nice         int           // added to the server's niceness; ignored where the system has none
 	Timeout      time.Duration // of a question. Zero: DefaultTimeout
 	MaxProcesses int           // Zero: DefaultMaxProcesses
 	Batch        int           // questions per process. Zero: 1
@@ -184,8 +185,11 @@ func (m *Mapper) ask(ctx context.Context, entries mapper.Entries) mapper.Answer 
 	case answer := <-q.answer:
 		return answer
 	case <-ctx.Done():
-		m.withdraw(q)
-		return mapper.Answer{Err: context.Cause(ctx)}
+		err := context.Cause(ctx)
+		if missing := m.withdraw(q); errors.As(err, new(errTimeout)) {
+			err = errTimeout{missing, m.options.Timeout}
+		}
+		return mapper.Answer{Err: err}
 	}
 }
 

@@ -87,13 +87,20 @@ func (m *Mapper) enqueue(q *question) error {
 	return nil
 }
 
-// withdraw takes back a question that nobody waits for any more. One that a process has stays with it.
-func (m *Mapper) withdraw(q *question) {
+// withdraw takes back a question that nobody waits for any more, and says what it waited for. One that a process has stays
+// with it.
+func (m *Mapper) withdraw(q *question) (missing string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if i := slices.Index(m.queue, q); i >= 0 {
-		m.queue = slices.Delete(m.queue, i, i+1)
+	i := slices.Index(m.queue, q)
+	if i < 0 {
+		return "no answer"
 	}
+	m.queue = slices.Delete(m.queue, i, i+1)
+	if m.starting > 0 {
+		return "no version"
+	}
+	return "no process was free"
 }
 
 // dispatch gives questions to processes that stand ready, and starts as many as the others need. It is called with mu held,
@@ -150,7 +157,7 @@ func (m *Mapper) start(asked bool) bool {
 
 // startFailed denies the questions that the process would have been given, or tries again later.
 func (m *Mapper) startFailed(asked bool, err error) {
-	if asked {
+	if asked || m.closed {
 		m.fail(m.options.Batch, err)
 		return
 	}

@@ -253,3 +253,19 @@ func TestCloseDeniesWhoWaits(t *testing.T) {
 		t.Errorf("got %+v", d)
 	}
 }
+
+func TestNice(t *testing.T) {
+	own, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := start(t, "pid", func(o *Options) { o.Warm, o.Nice = 1, 7 })
+	m.warm(t, 1)
+	m.mu.Lock()
+	pid := m.ready[0].pid()
+	m.mu.Unlock()
+	got, err := syscall.Getpriority(syscall.PRIO_PROCESS, pid)
+	if want := min(niceness(own)+7, 19); err != nil || niceness(got) != want {
+		t.Errorf("niceness %d, want %d (%v)", niceness(got), want, err)
+	}
+}

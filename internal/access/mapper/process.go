@@ -67,6 +67,9 @@ func (l launch) start(o Options, trace *mapper.Trace, log *slog.Logger) (*proces
 		output.Close()
 		return nil, fmt.Errorf("the program cannot be started: %w", err)
 	}
+	if o.Nice != 0 {
+		p.beNice(o.Nice)
+	}
 	p.conversation = mapper.NewConversation(p, trace)
 	go p.reap(stderr)
 	return p, nil
@@ -107,8 +110,8 @@ func (p *process) Write(b []byte) (int, error) { return p.input.Write(b) }
 // Close ends the program's standard input.
 func (p *process) Close() error { return p.input.Close() }
 
-// CloseRead has the program know that nobody reads what it writes.
-func (p *process) CloseRead() error { return p.output.Close() }
+// Abandon ends a program that has broken the protocol.
+func (p *process) Abandon() { p.dismiss() }
 
 // Wait returns when the program has ended. Nothing can be read then.
 func (p *process) Wait() error {
@@ -199,7 +202,7 @@ func (p *process) greet(timeout time.Duration) error {
 func (p *process) withStatus(err error) error {
 	select {
 	case <-p.exited:
-		if p.failure != nil && !errors.As(err, new(errTimeout)) {
+		if p.failure != nil && errors.Is(err, mapper.ErrNoVersion) {
 			return fmt.Errorf("%w (%w)", err, p.failure)
 		}
 	case <-time.After(grace / 2):
@@ -220,12 +223,22 @@ func (p *process) run(timeout time.Duration, entries mapper.Entries) mapper.Answ
 func (p *process) explain(a *mapper.Answer) {
 	after, expired := p.ranOut()
 	switch {
-	case a.Err == nil || !expired:
+	case a.Err == nil || !expired || isFault(a.Err):
 	case a.Success:
 		a.Err = errTimeout{"it said success, but no end of the program", after}
 	default:
 		a.Err = errTimeout{"no answer", after}
 	}
+}
+
+// isFault says whether an error is the program's breach of the protocol, which counts more than the time it took.
+func isFault(err error) bool {
+	for _, fault := range []error{mapper.ErrLineTooLong, mapper.ErrNUL, mapper.ErrTooMany} {
+		if errors.Is(err, fault) {
+			return true
+		}
+	}
+	return false
 }
 
 // ranOut says whether the process's time is over, and how long it was.

@@ -17,5 +17,8 @@ func attributes(who *account.User) (*syscall.SysProcAttr, error) {
 	return nil, nil
 }
 
+// beNice does nothing: there is no niceness here.
+func (p *process) beNice(int) {}
+
 // killGroup kills the process: there are no groups here.
 func (p *process) killGroup() { _ = p.cmd.Process.Kill() }

@@ -7,6 +7,8 @@ import (
 	"os"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"jackfield/internal/account"
 )
 
@@ -21,6 +23,15 @@ func attributes(who *account.User) (*syscall.SysProcAttr, error) {
 		a.Credential = &syscall.Credential{Uid: who.UID, Gid: who.GID, Groups: who.Groups}
 	}
 	return a, nil
+}
+
+// beNice lowers the process's priority, or raises it where the server may do that. A program that runs at another priority is
+// still the program, so a failure is none of the question's.
+func (p *process) beNice(by int) {
+	own, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err == nil {
+		_ = unix.Setpriority(unix.PRIO_PGRP, p.pid(), niceness(own)+by)
+	}
 }
 
 // killGroup kills what is in the process's group.

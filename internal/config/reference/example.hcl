@@ -29,6 +29,7 @@ mapper "corp" {
   user            = "nobody"
   env             = { AUTHZ_DATABASE = "/var/lib/authz" }
   env_keep        = ["TZ"]
+  nice            = 5
   kill_hung       = true
   batch           = 50
   resolve         = true
