@@ -31,9 +31,10 @@ type End struct {
 
 // The causes of a session's ordinary ends.
 const (
-	EndFinished     = "finished"      // both directions ended in order
-	EndClientReset  = "client reset"  // the client's connection broke or was reset
-	EndServiceReset = "service reset" // the service's connection broke or was reset
+	EndFinished     = "finished"        // both directions ended in order
+	EndClientReset  = "client reset"    // the client's connection broke or was reset
+	EndServiceReset = "service reset"   // the service's connection broke or was reset
+	EndStalled      = "client too slow" // it held up the others who share a link
 	EndIdle         = "idle timeout"
 	EndLifetime     = "lifetime reached"
 )

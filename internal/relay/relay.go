@@ -57,6 +57,7 @@ func Join(ctx context.Context, client, service jackfield.Stream, live *Counters,
 		_ = service.SetDeadline(deadline)
 	}
 	defer s.guard(o.Idle)()
+	defer s.watchStall(s.service)()
 
 	var back sync.WaitGroup
 	back.Go(func() { s.pass(s.service, s.client, &live.fromService) })
@@ -64,6 +65,29 @@ func Join(ctx context.Context, client, service jackfield.Stream, live *Counters,
 	back.Wait()
 	s.settling.Wait()
 	return s.end
+}
+
+// watchStall has the session cut when a stream that shares its connection with others was closed because what it brought was
+// not taken. It is what the other side does not take, so it is that side's fault, and its end. The function returned ends the
+// watch.
+func (s *session) watchStall(p *peer) (release func()) {
+	carried, ok := p.stream.(interface{ AfterStall(func()) func() bool })
+	if !ok {
+		return func() {}
+	}
+	s.other(p).limitUnsent()
+	var running sync.WaitGroup
+	running.Add(1)
+	stop := carried.AfterStall(func() {
+		defer running.Done()
+		s.cut(jackfield.End{Cause: jackfield.EndStalled})
+	})
+	return func() {
+		if stop() {
+			running.Done()
+		}
+		running.Wait()
+	}
 }
 
 // guard has the session cut when its context is done or nothing moves for the idle time, if that is not 0. The function

@@ -66,6 +66,9 @@ func (p *peer) awaitReset() (gone bool, err error) {
 
 // hasError reports whether the peer's connection broke, without taking the error from the next read.
 func (p *peer) hasError() (yes bool) {
+	if carried, ok := p.stream.(interface{ Broken() bool }); ok {
+		return carried.Broken()
+	}
 	if p.socket == nil {
 		return false
 	}

@@ -24,6 +24,8 @@ type closing struct {
 	closeTaken bool
 	closeSent  bool
 	peerClosed bool
+	unwanted   bool  // on the server: nobody wants what the device still sends
+	again      again // CLOSE, because the device goes on sending although it is unwanted
 	deaf       bool  // DATA that comes is dropped
 	closed     bool  // by Close
 	gone       bool  // has left its slot
@@ -77,6 +79,7 @@ func (s *Stream) Close() error {
 	if s.abrupt {
 		s.dropOut()
 	}
+	s.unwanted = s.readErr == nil && s.link.ids != nil
 	s.hear(net.ErrClosed)
 	s.dropIn()
 	s.writeErr = net.ErrClosed
@@ -107,6 +110,7 @@ func (s *Stream) abort(why error) {
 		s.link.ids.giveBack(s.id)
 		s.link.freed.Broadcast()
 	default:
+		s.unwanted = s.link.ids != nil
 		s.finish(true)
 	}
 }
@@ -199,7 +203,11 @@ func (s *Stream) heard() {
 }
 
 func (s *Stream) receiveClose() {
-	if s.peerClosed {
+	switch {
+	case s.peerClosed && s.link.ids == nil:
+		s.stopSending()
+		return
+	case s.peerClosed:
 		s.link.stats.Strays++
 		return
 	}
@@ -227,7 +235,35 @@ func (s *Stream) knownToPeer() bool { return s.connect == nil }
 
 // hasFrames reports whether the writer would find one.
 func (s *Stream) hasFrames() bool {
-	return s.connect != nil || len(s.out) > 0 || s.ending && s.due && !s.closeTaken
+	return s.connect != nil || len(s.out) > 0 || s.ending && s.due && !s.closeTaken || s.again == due
+}
+
+// again is whether CLOSE is sent a second time, by which a device that half-closes learns that it can stop the service. One
+// that does not has stopped at the first.
+type again uint8
+
+const (
+	never again = iota
+	due         // waits for its turn
+	taken       // by the writer
+)
+
+// dropped notes that the device sends what nobody wants.
+func (s *Stream) dropped() {
+	if s.unwanted && s.closeSent && s.again == never {
+		s.again = due
+		s.link.schedule(s.id)
+	}
+}
+
+// stopSending takes no more from the service, on the device: the server has said again that it wants nothing. What has come
+// for the service is still delivered.
+func (s *Stream) stopSending() {
+	s.dropOut()
+	if s.writeErr == nil {
+		s.writeErr = ErrUnwanted
+	}
+	s.finish(true)
 }
 
 // take gives the writer the next frame: CONNECT, then DATA, then CLOSE.
@@ -248,6 +284,9 @@ func (s *Stream) take(buf []byte) (f outgoing, ok bool) {
 	case s.ending && s.due && !s.closeTaken:
 		s.closeTaken = true
 		f.bytes, f.closes = appendHeader(buf, 0, Close, s.id), s
+	case s.again == due:
+		s.again = taken
+		f.bytes = appendHeader(buf, 0, Close, s.id)
 	default:
 		return outgoing{}, false
 	}

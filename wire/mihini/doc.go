@@ -35,7 +35,8 @@
 //   - The protocol cannot end one direction of a stream. The server's CloseWrite therefore waits until the device has
 //     been quiet for CloseDelay; then CLOSE goes out, and what the device sends before its own CLOSE is still read.
 //     This package's device takes CLOSE as the end of one direction, passes it on, and answers with CLOSE when the
-//     service has ended too. The end of a service's direction is CLOSE at once: what its client sends later is lost,
+//     service has ended too. If it still sends what nobody wants, it gets CLOSE a second time, and stops; other devices
+//     stop at the first, and ignore the second. The end of a service's direction is CLOSE at once: what its client sends later is lost,
 //     except for what was on its way. There is no reset: a broken connection is CLOSE, like any end.
 //   - What is already queued is delivered before a connection to a service is closed; a link that has ended leaves it
 //     a second for that.

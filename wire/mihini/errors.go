@@ -36,10 +36,14 @@ var (
 	// ErrReplaced says that the server opened another stream with the same id.
 	ErrReplaced = errors.New("mihini: the server used the stream's id again")
 
+	// ErrUnwanted says that the server has sent CLOSE a second time: nobody wants what the service still has to say.
+	ErrUnwanted = errors.New("mihini: the server wants nothing more of the stream")
+
 	// ErrPeerClosed says that what is written has no reader, for the peer has closed the stream.
 	ErrPeerClosed = errors.New("mihini: the peer has closed the stream")
 
-	// ErrLinkLost says that the link has ended, and every stream with it. It wraps why.
+	// ErrLinkLost says that the link has ended, and every stream with it. It wraps why; that the peer ended the
+	// link between two frames is io.ErrUnexpectedEOF here, for the streams were cut.
 	ErrLinkLost = errors.New("mihini: the link is lost")
 )
 

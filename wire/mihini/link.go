@@ -3,6 +3,7 @@ package mihini
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -81,6 +82,9 @@ func (l *link) fail(why error) {
 	l.err = why
 	l.stop()
 	_ = l.conn.Close()
+	if why == io.EOF {
+		why = io.ErrUnexpectedEOF // no stream has ended in order
+	}
 	lost := fmt.Errorf("%w: %w", ErrLinkLost, why)
 	for i := range l.slots {
 		if s := l.slots[i].stream; s != nil {

@@ -16,11 +16,13 @@ func (l *link) deliver(s *Stream, p []byte) {
 		}
 		wait, stalled := full.stalled(time.Now())
 		if stalled {
-			l.stats.Stalled++
-			full.abort(ErrStalled)
+			full.abandon()
 			continue
 		}
 		l.awaitRoom(wait)
+	}
+	if l.err == nil {
+		s.dropped()
 	}
 }
 
@@ -52,19 +54,68 @@ func longer(a, b *Stream) *Stream {
 	return b
 }
 
+// A pace is what was taken from a full queue at moments of the last StallTimeout, the oldest first.
+type pace struct {
+	marks [paceMarks]mark
+	n     int
+}
+
+// paceMarks is how many moments are kept: a reader is found too slow at most a quarter of StallTimeout late, by two steps.
+const paceMarks = 9
+
+type mark struct {
+	at    time.Time
+	taken int64
+}
+
+// note keeps this moment if the last one is a step away. It forgets the oldest one for it.
+func (p *pace) note(now time.Time, taken int64, step time.Duration) {
+	if p.n > 0 && now.Sub(p.marks[p.n-1].at) < step {
+		return
+	}
+	if p.n == paceMarks {
+		copy(p.marks[:], p.marks[1:])
+		p.n--
+	}
+	p.marks[p.n] = mark{now, taken}
+	p.n++
+}
+
 // stalled judges a stream whose queue is full: it has taken too little, or it may go on for wait.
 func (s *Stream) stalled(now time.Time) (wait time.Duration, stalled bool) {
-	if s.fullSince.IsZero() {
-		s.fullSince, s.takenAtFull = now, s.taken
-	}
-	if wait = s.link.o.StallTimeout - now.Sub(s.fullSince); wait > 0 {
-		return wait, false
-	}
-	if s.taken-s.takenAtFull < int64(s.link.o.StallBytes) {
+	limit := s.link.o.StallTimeout
+	step := limit / (paceMarks - 1)
+	s.pace.note(now, s.taken, step)
+	if first := s.pace.marks[0]; now.Sub(first.at) >= limit && s.taken-first.taken < int64(s.link.o.StallBytes) {
 		return 0, true
 	}
-	s.fullSince, s.takenAtFull = now, s.taken
-	return s.link.o.StallTimeout, false
+	return step - now.Sub(s.pace.marks[s.pace.n-1].at), false
+}
+
+// AfterStall has f called, in a goroutine of its own, when the stream is closed with ErrStalled: its reader may wait for
+// somebody else's taking the bytes just now, and not notice. The function returned takes f back; it reports false if f has
+// been called already.
+func (s *Stream) AfterStall(f func()) (stop func() bool) {
+	s.link.mu.Lock()
+	defer s.link.mu.Unlock()
+	s.onStall = f
+	return func() bool {
+		s.link.mu.Lock()
+		defer s.link.mu.Unlock()
+		pending := s.onStall != nil
+		s.onStall = nil
+		return pending
+	}
+}
+
+// abandon closes a stream whose reader is too slow.
+func (s *Stream) abandon() {
+	s.link.stats.Stalled++
+	s.abort(ErrStalled)
+	if s.onStall != nil {
+		go s.onStall()
+		s.onStall = nil
+	}
 }
 
 // awaitRoom waits until a queue has become shorter, at most for wait.
@@ -89,7 +140,7 @@ func (s *Stream) took(n int) {
 		s.active = time.Now()
 	}
 	if s.in.size == 0 {
-		s.fullSince = time.Time{}
+		s.pace.n = 0
 		delete(l.leftover, s)
 	}
 	if l.waiting {

@@ -21,14 +21,14 @@ type Stream struct {
 	broken context.CancelFunc // tells the device's goroutines that the stream has ended other than in order; may be nil
 
 	// All below is guarded by link.mu, which is the lock of the conditions too.
-	in          queue // from the peer
-	received    int64 // bytes that came into it
-	taken       int64 // bytes that were read from it
-	fullSince   time.Time
-	takenAtFull int64
-	readable    sync.Cond
-	readErr     error // follows what is in the queue; nil while more may come
-	readLimit   deadline
+	in        queue  // from the peer
+	received  int64  // bytes that came into it
+	taken     int64  // bytes that were read from it
+	pace      pace   // since the queue was empty
+	onStall   func() // nil: nobody wants to know
+	readable  sync.Cond
+	readErr   error // follows what is in the queue; nil while more may come
+	readLimit deadline
 
 	out        []*parcel // to the peer
 	sent       int64
@@ -85,6 +85,21 @@ func (s *Stream) awaitBytes() error {
 		}
 		s.readable.Wait()
 	}
+}
+
+// AwaitRead waits until Read need not: bytes are there, the stream has ended, or the deadline has passed. Who waits with it
+// needs no buffer meanwhile.
+func (s *Stream) AwaitRead() {
+	s.link.mu.Lock()
+	defer s.link.mu.Unlock()
+	_ = s.awaitBytes() // as Read will tell
+}
+
+// Broken reports whether the stream has ended other than in order and nothing is left to be read.
+func (s *Stream) Broken() bool {
+	s.link.mu.Lock()
+	defer s.link.mu.Unlock()
+	return s.in.size == 0 && s.readErr != nil && s.readErr != io.EOF
 }
 
 // WriteTo writes to w what Read would return, without a buffer while there is nothing. Only what w took counts as read.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"time"
 
 	"jackfield"
 	"jackfield/internal/link"
@@ -56,8 +57,13 @@ func (r *Route) String() string { return "mihini " + r.device + " " + r.target.S
 // Destinations returns the address that the device dials.
 func (r *Route) Destinations() []string { return []string{r.target.String()} }
 
+// openTimeout is how long the link may take to accept one more stream.
+const openTimeout = 10 * time.Second
+
 // Open opens a stream through the device's link.
 func (r *Route) Open(ctx context.Context, _ *jackfield.Request) (jackfield.Stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
 	stream, err := r.devices.Open(ctx, r.device, r.target)
 	switch {
 	case err == nil:
