@@ -43,6 +43,10 @@ install() { # PACKAGE...
 unpack xinetd usr/sbin/xinetd
 unpack inetutils-inetd usr/sbin/inetutils-inetd
 install libwrap0          # both link it
+unpack nftables usr/sbin/nft            # NAT between devices and the server
+unpack openssh-server usr/sbin/sshd     # what is reached behind it
+install libnftables1 libpam0g libaudit1 # which these two link
+install openssh-client
 install mount util-linux  # unshare and mount: inetutils-inetd sees an /etc/services of its own
 install netbase           # which is this one, with a line changed
 install netcat-openbsd curl

@@ -45,8 +45,18 @@ func (d *Device) join(ctx context.Context, s *Stream, service net.Conn) error {
 	err := toService(service, s)
 	up.Wait()
 	_ = s.Close()
+	if s.brokenBy() != nil {
+		sever(service)
+	}
 	_ = service.Close()
 	return reason(s.brokenBy(), err, upErr)
+}
+
+// sever has the service see a reset, not an end: what it has got may be cut short.
+func sever(service net.Conn) {
+	if c, ok := service.(interface{ SetLinger(int) error }); ok {
+		_ = c.SetLinger(0)
+	}
 }
 
 // reason returns the first error that is more than the other direction's end.
