@@ -26,6 +26,7 @@ type Error struct {
 	Kind    Kind
 	Message string // for the person who asked; holds no secret and no internal address
 	ID      string // the request's; the gateway sets it
+	Alarm   bool   // somebody should look: it is logged as a warning
 	By      string // who decided, such as "acl.global[2]" or "limit.listener.mux"; for the log
 	Details error  // for the log, never for the client; may be nil
 }

@@ -11,6 +11,7 @@ type Decision struct {
 	By      string // such as "acl.global[2]"
 	Reason  string // for log and audit
 	Message string // of a denial, for the person; empty: no more than that access is denied
+	Failed  bool   // it is a denial because the policy could not decide: somebody should look
 	Terms   Terms
 }
 

@@ -78,10 +78,10 @@ type Device struct {
 	Since          *time.Time      `json:"since,omitempty"` // RFC 3339
 	Listener       string          `json:"listener,omitempty"`
 	Source         *netip.AddrPort `json:"source,omitempty"`
-	Streams        int             `json:"streams,omitempty"` // open now
-	Opened         int64           `json:"opened,omitempty"`  // since then
-	ProtocolErrors int64           `json:"protocol_errors,omitempty"`
-	Stalled        int64           `json:"stalled,omitempty"`
+	Streams        int             `json:"streams"` // open now
+	Opened         int64           `json:"opened"`  // since then
+	ProtocolErrors int64           `json:"protocol_errors"`
+	Stalled        int64           `json:"stalled"`
 }
 
 // Status describes a running server.

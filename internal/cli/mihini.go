@@ -94,6 +94,8 @@ func runDevice(ctx context.Context, o config.DeviceFile, stderr io.Writer) error
 		return usageError{fmt.Errorf("--allow: %w", err)}
 	case o.Server == "":
 		return usageError{errors.New("--server HOST:PORT is missing: where should the device dial?")}
+	case config.CheckAddress(o.Server) != nil:
+		return usageError{fmt.Errorf("--server %q: %w", o.Server, config.CheckAddress(o.Server))}
 	case len(allow) == 0:
 		return usageError{errors.New("--allow HOST:PORT is missing: without it the server could reach nothing")}
 	}
@@ -130,10 +132,10 @@ small configuration and without anything to keep: for more than one device, rule
 		Example: `  jackfield mihini server --listen :2065 --client 127.0.0.1:2323 --service 127.0.0.1:23`,
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if s.Listen == "" || len(s.Clients) == 0 || len(s.Clients) != len(s.Services) {
-				return usageError{errors.New("--listen, and as many --client as --service, are needed")}
+			if err := s.check(); err != nil {
+				return usageError{err}
 			}
-			return s.run(cmd.Context(), cmd.ErrOrStderr())
+			return s.run(cmd.ErrOrStderr())
 		},
 	}
 	cmd.Flags().StringVar(&s.Listen, "listen", "", "where the device dials in")
@@ -143,7 +145,32 @@ small configuration and without anything to keep: for more than one device, rule
 	return cmd
 }
 
-func (s *mihiniServer) run(ctx context.Context, stderr io.Writer) error {
+// check finds what is wrong with the flags.
+func (s *mihiniServer) check() error {
+	switch {
+	case s.Listen == "":
+		return errors.New("--listen HOST:PORT is missing: where does the device dial in?")
+	case len(s.Clients) == 0:
+		return errors.New("--client HOST:PORT is missing: where do clients come?")
+	case len(s.Clients) != len(s.Services):
+		return fmt.Errorf("--client is given %d times and --service %d times: each port needs its service", len(s.Clients), len(s.Services))
+	}
+	for _, address := range append([]string{s.Listen}, s.Clients...) {
+		if err := config.CheckListen(address); err != nil {
+			return fmt.Errorf("%q: %w", address, err)
+		}
+	}
+	for _, address := range s.Services {
+		if err := config.CheckDeviceAddress(address); err != nil {
+			return fmt.Errorf("--service %q: %w", address, err)
+		}
+	}
+	return nil
+}
+
+func (s *mihiniServer) run(stderr io.Writer) error {
+	signals := watchSignals()
+	defer signals.done()
 	surviveBrokenPipes()
 	dir, err := os.MkdirTemp("", "jackfield-mihini-")
 	if err != nil {
@@ -166,7 +193,7 @@ func (s *mihiniServer) run(ctx context.Context, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return running.Run(ctx, nil)
+	return running.Run(signals.stop, signals.cutNow)
 }
 
 // Quote writes a string as HCL has it.

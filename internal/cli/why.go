@@ -23,7 +23,7 @@ func newWhy() *cobra.Command {
 		Short: "Show every check that a client of a service would meet",
 		Long: `Shows what would become of a client that asked for the service now: every check in the order in which it is made, what it
 says, and the rule that says it. Nothing is opened and no place is taken. With --mapper the mapper programs are asked, too; an answer that is kept (cache) is
-used, and a new one is kept.
+used, and a new one is kept; and they go by their own clock, whatever --at says.
 
 Exits 1 if the client would be denied.`,
 		Example: `  jackfield why --from 10.9.0.7 --listener mux web

@@ -72,6 +72,15 @@ func checkDial(s string) error {
 	return nil
 }
 
+// CheckListen says what keeps s from being an address to listen on, "host:port".
+func CheckListen(s string) error { return checkListen(s) }
+
+// CheckAddress says what keeps s from being an address to dial, "host:port".
+func CheckAddress(s string) error { return checkHostPort(s, false) }
+
+// CheckDeviceAddress says what keeps s from being an address that a device dials, "host:port" or ":port".
+func CheckDeviceAddress(s string) error { return checkDeviceDial(s) }
+
 // checkDeviceDial accepts "host:port" where the host may be empty: the device's own.
 func checkDeviceDial(s string) error {
 	if strings.HasPrefix(s, ":") {

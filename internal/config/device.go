@@ -90,6 +90,9 @@ func (s *section) device() *Device {
 		Probe:        s.duration("probe"),
 		Where:        s.where(s.header),
 	}
+	if s.has("from") && out.From == nil {
+		out.From = []netip.Prefix{} // bad ones: from nowhere
+	}
 	declared := &device{Device: out, header: s.header, listeners: s.list("listeners")}
 	if first, again := s.devices.add(out.Name, s.label.at, declared); again {
 		s.duplicate("device", s.label.at, first)

@@ -160,7 +160,7 @@ func (s *section) ports(of *Listener, p protocol) []*Listener {
 		s.fail(s.attributes["services"].NameRange, "Listener with two arguments for one thing", `Only one of "service" and "services" can be set.`)
 	case !s.has("service") && !s.has("services"):
 		s.missing(s.header, "Missing required argument", `The argument "service" is required: the service that every connection gets; or "services", for a range of ports.`)
-	case s.has("services") && len(addresses) != len(services) && len(addresses) > 0:
+	case s.has("services") && len(addresses) != len(services) && of.Listen != "":
 		s.bad(s.at("services"), "services", fmt.Sprintf("the ports are %d and the services %d", len(addresses), len(services)))
 	case s.has("service") && len(addresses) > 1:
 		s.bad(s.at("listen"), "listen", `a range of ports needs "services", one for each`)

@@ -37,7 +37,7 @@ var acceptable = []string{"max-seconds", "idle-seconds", "audit-note"}
 var mapperAttribute = attribute{
 	name: "mapper", kind: text{what: "mapper name"}, changes: newSessions,
 	doc: "The program that is asked last, when everything else has let the client in; see [mapper](#mapper-name). " +
-		"Those of all levels must allow.",
+		"Those of all levels must allow. At the top, and in a listener of protocol `mihini`, it is asked about devices that want to come in, too.",
 }
 
 var mapperBlock = &block{

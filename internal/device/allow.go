@@ -59,8 +59,15 @@ func parseAllowed(entry string) (a allowed, err error) {
 		a.network = network.Masked()
 		return a, nil
 	}
+	if strings.ContainsFunc(host, func(r rune) bool { return !isNameRune(r) }) {
+		return a, errors.New("the host is neither a name, an address nor a network")
+	}
 	a.name = strings.ToLower(host)
 	return a, nil
+}
+
+func isNameRune(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '.' || r == '_'
 }
 
 func parsePorts(s string) (first, last uint16, err error) {

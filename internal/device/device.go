@@ -8,7 +8,6 @@ package device
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -44,6 +43,7 @@ func Run(ctx context.Context, o Options) error {
 		begin := time.Now()
 		err := serve(ctx, o)
 		if ctx.Err() != nil {
+			o.Log.Info("stopped")
 			return context.Cause(ctx)
 		}
 		if time.Since(begin) >= steady {
@@ -87,14 +87,14 @@ func (o Options) forLink() mihini.DeviceOptions {
 		},
 		Closed: func(s *mihini.Stream, err error) {
 			received, sent := s.Transfer()
-			attrs := []any{"service", s.Target().String(), "bytes_to_service", received, "bytes_from_service", sent}
+			attrs := []any{"stream", s.ID(), "service", s.Target().String(), "bytes_to_service", received, "bytes_from_service", sent}
 			if err != nil {
 				attrs = append(attrs, "error", err)
 			}
 			o.Log.Info("stream closed", attrs...)
 		},
 		Refused: func(t mihini.Target, err error) {
-			o.Log.Warn("stream refused", "service", fmt.Sprintf("%q", t.String()), "error", err)
+			o.Log.Warn("stream refused", "service", t.String(), "error", err)
 		},
 	}
 }

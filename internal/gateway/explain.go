@@ -24,7 +24,7 @@ const (
 type Check struct {
 	Step    int    // of the pipeline
 	Place   string // whose question it is: "global", "listener.mux", "station.fpga-1", "service.web"
-	Subject string // "address", "rules", "limits", "name", "lease" or "mapper"
+	Subject string // "address", "rules", "limits", "name", "lease", "mapper" or "route"
 	Outcome Outcome
 	By      string // who decided, such as "acl.global[2]"; empty: nobody
 	Reason  string
@@ -127,6 +127,20 @@ func (e *explanation) service(outer []placed, s *Service) {
 	for _, at := range append(outer, levels...) {
 		e.mapper(at)
 	}
+	e.route("service."+string(s.Name), s.Route)
+}
+
+// Step 10, as far as it can be told without opening.
+func (e *explanation) route(place string, r jackfield.Route) {
+	ready, able := r.(interface{ Ready() error })
+	if !able {
+		return
+	}
+	if err := ready.Ready(); err != nil {
+		e.add(Check{10, place, "route", Failed, "", err.Error()})
+		return
+	}
+	e.add(Check{10, place, "route", Passed, "", ""})
 }
 
 func (e *explanation) mapper(at placed) {

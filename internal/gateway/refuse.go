@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 
@@ -46,9 +47,12 @@ func (g *Gateway) logRefused(r *jackfield.Record, refusal *jackfield.Error) {
 		slog.String("source", r.Source.String()),
 		slog.String("service", string(r.Service)),
 	}
-	if refusal.Kind == jackfield.Internal {
-		g.Log.Error("request refused", attrs...)
-		return
+	level := slog.LevelInfo
+	switch {
+	case refusal.Kind == jackfield.Internal:
+		level = slog.LevelError
+	case refusal.Alarm:
+		level = slog.LevelWarn
 	}
-	g.Log.Info("request refused", attrs...)
+	g.Log.Log(context.Background(), level, "request refused", attrs...)
 }

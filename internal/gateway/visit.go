@@ -224,7 +224,7 @@ func (v *Visit) note(d jackfield.Decision) error {
 		return nil
 	}
 	refusal := jackfield.Refuse(jackfield.Denied, cmp.Or(d.Message, "access denied"), errors.New(d.Reason))
-	refusal.By = d.By
+	refusal.By, refusal.Alarm = d.By, d.Failed
 	return refusal
 }
 

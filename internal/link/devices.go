@@ -35,7 +35,7 @@ const (
 
 var (
 	// ErrNotConnected says that the device has no link.
-	ErrNotConnected = errors.New("the device is not connected")
+	ErrNotConnected = errors.New("it has no link")
 
 	// ErrConnected says that the device has a link, and is not to replace it.
 	ErrConnected = errors.New("the device is connected already")

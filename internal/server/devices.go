@@ -128,11 +128,31 @@ func (s *Server) applyDevices() error {
 	if s.stopping {
 		return nil
 	}
+	before := s.listening()
 	err := s.sockets.Swap(s.current.up())
 	if err != nil {
-		s.log.Warn("the ports of a device cannot be opened", "error", explainBind(err, s.current.config))
+		s.log.Warn("the ports of a device cannot be opened, to be tried again", "error", explainBind(err, s.current.config),
+			"again_in", portRetry.String())
+	}
+	after := s.listening()
+	for _, l := range s.current.servers {
+		switch {
+		case before[l.Name] && !after[l.Name]:
+			s.log.Info("port closed: its device is away", "listener", l.Name, "address", l.Address)
+		case !before[l.Name] && after[l.Name]:
+			s.log.Info("port opened: its device is there", "listener", l.Name, "address", l.Address)
+		}
 	}
 	return err
+}
+
+// listening returns the listeners whose ports are open. It is called with mu held.
+func (s *Server) listening() map[string]bool {
+	open := make(map[string]bool)
+	for _, l := range s.current.servers {
+		open[l.Name] = s.sockets.Addr(l) != nil
+	}
+	return open
 }
 
 // deviceMetrics are the metrics of links.

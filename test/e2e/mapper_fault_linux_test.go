@@ -27,7 +27,7 @@ const soon, late = "1s", "25s"
 
 var mapperFaults = []mapperFault{
 	{"version 0", late, `^bad version "0": it must be a number from 1 on$`, `version:0 .*bad version`},
-	{"version 2", late, "", `version:2 .*understands version 1`},
+	{"version 2", late, "", `version:2 .*understands versions up to 2; version 1 is spoken`},
 	{"version absent", soon, `^no (version|answer) within 1s$`, `denied: no version within 1s$`},
 	{"noise", late, `^NUL byte in a line`, ""},
 	{"noise in answer", late, `NUL byte in a line`, ""},
@@ -51,7 +51,7 @@ var mapperFaults = []mapperFault{
 	{"killed", late, `^the application failed: signal: killed$`, `signal: killed`},
 	{"silent", soon, `^no (version|answer) within 1s$`, `denied: no version within 1s$`},
 	{"silent after version", soon, `^no answer within 1s$`, ""},
-	{"never exits", soon, `within 1s$`, `denied: it said success, but no end of the program within 1s`},
+	{"never exits", soon, `within 1s$`, `denied: an answer, but no end of the program within 1s`},
 	{"closes stdin", soon, `within 1s$`, ""},
 	{"closes stdin and answers", late, `^the application closed its standard input before all was written`, ""},
 	{"stubborn", soon, `within 1s$`, ""},

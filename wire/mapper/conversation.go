@@ -94,7 +94,7 @@ func (c *Conversation) greet() error {
 		return err
 	}
 	c.ready = true
-	return c.journal.received(line, "the application understands version 1", false)
+	return c.journal.received(line, understands(data), false)
 }
 
 // receive reads the next line of at most MaxReceived bytes in all.

@@ -47,6 +47,14 @@ func checkVersion(data string) error {
 	return nil
 }
 
+// understands says what a good version means.
+func understands(data string) string {
+	if number := strings.TrimLeft(trimBlank(data), "0"); number != "1" {
+		return "the application understands versions up to " + number[:min(len(number), 20)] + "; version 1 is spoken"
+	}
+	return "the application understands version 1"
+}
+
 // A lineReader reads lines and holds at most MaxLine bytes.
 type lineReader struct{ buffer *bufio.Reader }
 

@@ -278,7 +278,6 @@ func (s *Stream) take(buf []byte) (f outgoing, ok bool) {
 		s.out = append(s.out[:0], s.out[1:]...)
 		appendHeader(f.parcel.buf[:0], f.parcel.n, Data, s.id)
 		f.bytes = f.parcel.buf[:HeaderSize+f.parcel.n]
-		s.sent += int64(f.parcel.n)
 		s.rearm()
 		s.writable.Broadcast()
 	case s.ending && s.due && !s.closeTaken:

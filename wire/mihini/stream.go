@@ -46,7 +46,7 @@ func (s *Stream) ID() uint8 { return s.id }
 // Target returns where the device was asked to connect to.
 func (s *Stream) Target() Target { return s.target }
 
-// Transfer returns the bytes of the stream that came from the peer, and that were sent to it.
+// Transfer returns the bytes of the stream that came from the peer, and that the link took for it.
 func (s *Stream) Transfer() (received, sent int64) {
 	s.link.mu.Lock()
 	defer s.link.mu.Unlock()
@@ -148,6 +148,7 @@ func (s *Stream) Write(p []byte) (n int, err error) {
 		}
 		if m := s.put(p[n:]); m > 0 {
 			n += m
+			s.sent += int64(m)
 			continue
 		}
 		s.writable.Wait()

@@ -35,6 +35,7 @@ func (m *Mapper) decide(a mapper.Answer) (jackfield.Decision, Outcome) {
 	switch {
 	case a.Err != nil:
 		d.Reason = clean(strings.TrimPrefix(a.Err.Error(), "mapper: "), maxReason)
+		d.Failed = true
 		return d, Failed
 	case !a.Success:
 		d.Reason = text

@@ -22,7 +22,9 @@ import (
 //	service              the full name
 //	station              the service's station
 //	listener, protocol   where the client came in
-//	route                how the service is reached, in one word: dial, command, builtin, …
+//	route                how the service is reached, in one word: dial, command, builtin, mihini; or link: nobody asks for a
+//	                     service, but a device wants to come in
+//	device               the device, of mihini and link
 //	destination-address  what will be dialled, one pair for each address that may be tried; a Unix socket
 //	destination-port     is "unix:/path", and has no port
 //	group                one entry for each group of the user
@@ -44,8 +46,11 @@ func (m *Mapper) entries(ctx context.Context, r *jackfield.Request) mapper.Entri
 	add("station", r.Service.Station())
 	add("listener", r.Listener)
 	add("protocol", r.Protocol)
-	route, _, _ := strings.Cut(r.Route, " ")
-	add("route", route)
+	route := append(strings.Fields(r.Route), "", "")
+	add("route", route[0])
+	if route[0] == "mihini" || route[0] == "link" {
+		add("device", route[1])
+	}
 	for _, destination := range r.Destinations {
 		address, port := splitDestination(destination)
 		add("destination-address", address)

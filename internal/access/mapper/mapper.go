@@ -86,7 +86,8 @@ type Mapper struct {
 	retired  bool
 	closed   bool
 	failures int         // starts ahead that failed in a row
-	retry    *time.Timer // of a start ahead
+	pausing  bool        // after such a failure
+	retry    *time.Timer // ends the pause
 	ended    sync.Cond   // on mu: a process has ended
 }
 

@@ -193,7 +193,7 @@ func TestFaultsDeny(t *testing.T) {
 		"exit 1":       {"exit status 1", nil},
 		"killed":       {"signal: killed", nil},
 		"silent":       {"within 2s", []func(*Options){short}},
-		"hangs":        {"no answer within 2s", []func(*Options){short}},
+		"hangs":        {"no end of the program within 2s", []func(*Options){short}},
 		"no answer":    {"no answer", nil},
 		"noise":        {"NUL byte in a line", nil},
 		"endless line": {"line too long", nil},

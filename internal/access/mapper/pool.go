@@ -11,6 +11,7 @@ import (
 // A question waits for an answer.
 type question struct {
 	entries mapper.Entries
+	asked   *process           // nil while it waits; guarded by Mapper.mu
 	answer  chan mapper.Answer // has room for the one answer, so nobody waits for who has gone
 }
 
@@ -94,7 +95,7 @@ func (m *Mapper) withdraw(q *question) (missing string) {
 	defer m.mu.Unlock()
 	i := slices.Index(m.queue, q)
 	if i < 0 {
-		return "no answer"
+		return q.asked.missing()
 	}
 	m.queue = slices.Delete(m.queue, i, i+1)
 	if m.starting > 0 {
@@ -109,7 +110,11 @@ func (m *Mapper) dispatch() {
 	for len(m.queue) > 0 && len(m.ready) > 0 {
 		p := m.ready[0]
 		m.ready = m.ready[1:]
-		go m.question(p, m.take(m.options.Batch))
+		questions := m.take(m.options.Batch)
+		for _, q := range questions {
+			q.asked = p
+		}
+		go m.question(p, questions)
 	}
 	for m.starting*m.options.Batch < len(m.queue) && len(m.all) < m.options.MaxProcesses {
 		m.start(true)
@@ -118,7 +123,7 @@ func (m *Mapper) dispatch() {
 
 // startAhead sees to it that as many processes stand ready as are wanted.
 func (m *Mapper) startAhead() {
-	for !m.retired && len(m.ready)+m.starting < m.options.Warm && len(m.all) < m.options.MaxProcesses {
+	for !m.retired && !m.pausing && len(m.ready)+m.starting < m.options.Warm && len(m.all) < m.options.MaxProcesses {
 		if !m.start(false) {
 			return
 		}
@@ -161,20 +166,25 @@ func (m *Mapper) startFailed(asked bool, err error) {
 		m.fail(m.options.Batch, err)
 		return
 	}
-	m.log.Warn("mapper program cannot be started ahead", "error", err)
+	if !m.pausing { // one line for those that were started together
+		m.log.Warn("mapper program cannot be started ahead", "error", err)
+	}
 	m.retryLater()
 }
 
 func (m *Mapper) retryLater() {
-	if m.retired {
+	if m.retired || m.pausing {
 		return
 	}
+	m.pausing = true
 	pause := min(firstRetry<<min(m.failures, 16), lastRetry)
 	m.failures++
-	if m.retry != nil {
-		m.retry.Stop()
-	}
-	m.retry = time.AfterFunc(pause, m.Start)
+	m.retry = time.AfterFunc(pause, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.pausing = false
+		m.startAhead()
+	})
 }
 
 // await runs by itself until a process has greeted.
@@ -188,6 +198,7 @@ func (m *Mapper) await(p *process, asked bool) {
 		m.dispatch() // what it did not take
 		return
 	}
+	m.failures = 0
 	m.ready = append(m.ready, p)
 	m.dispatch()
 	if len(m.ready) > 0 && (m.retired || len(m.ready) > m.options.Warm) { // who asked has gone

@@ -92,6 +92,25 @@ func TestWarmProcessThatDiesIsReplaced(t *testing.T) {
 	}
 }
 
+// A program that ends at once is started for who asks, and ahead only now and then.
+func TestBrokenProgramIsNotStartedWithoutEnd(t *testing.T) {
+	m := start(t, "ends", func(o *Options) { o.Warm = 2 })
+	for range 5 {
+		if d := m.Decide(t.Context(), request()); d.Allow || !d.Failed {
+			t.Errorf("got %+v", d)
+		}
+	}
+	eventually(t, "an end of all processes", m.idle)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.pausing {
+		t.Error("the next start is not waited for")
+	}
+	if n := strings.Count(m.log.String(), "cannot be started ahead"); n != 1 {
+		t.Errorf("%d lines tell of it, want 1:\n%s", n, m.log)
+	}
+}
+
 func TestOneProcessPerQuestion(t *testing.T) {
 	m := start(t, "pid")
 	for pid, n := range m.ask(t, 20) {

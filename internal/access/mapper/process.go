@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"jackfield/internal/linelog"
@@ -39,6 +40,8 @@ type process struct {
 	expired bool
 	killing *time.Timer // of the group
 	gone    bool        // there is nothing to kill any more
+
+	answered bool // nothing but its end is missing
 }
 
 // start starts the program. The trace may be nil.
@@ -65,7 +68,7 @@ func (l launch) start(o Options, trace *mapper.Trace, log *slog.Logger) (*proces
 	if err := p.cmd.Start(); err != nil {
 		input.Close()
 		output.Close()
-		return nil, fmt.Errorf("the program cannot be started: %w", err)
+		return nil, fmt.Errorf("the program cannot be started: %w", explainStart(err))
 	}
 	if o.Nice != 0 {
 		p.beNice(o.Nice)
@@ -73,6 +76,17 @@ func (l launch) start(o Options, trace *mapper.Trace, log *slog.Logger) (*proces
 	p.conversation = mapper.NewConversation(p, trace)
 	go p.reap(stderr)
 	return p, nil
+}
+
+// explainStart puts what is wrong with scripts into words.
+func explainStart(err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOENT):
+		return fmt.Errorf("%w: it, or the interpreter in its #! line, does not exist (does the line end with a CR?)", err)
+	case errors.Is(err, syscall.ENOEXEC):
+		return fmt.Errorf("%w: it is no program, and no script that begins with #!", err)
+	}
+	return err
 }
 
 // reap runs by itself until the process has ended, and ends what it left in its group.
@@ -115,6 +129,9 @@ func (p *process) Abandon() { p.dismiss() }
 
 // Wait returns when the program has ended. Nothing can be read then.
 func (p *process) Wait() error {
+	p.mu.Lock()
+	p.answered = true
+	p.mu.Unlock()
 	<-p.exited
 	p.output.Close()
 	return p.failure
@@ -224,11 +241,23 @@ func (p *process) explain(a *mapper.Answer) {
 	after, expired := p.ranOut()
 	switch {
 	case a.Err == nil || !expired || isFault(a.Err):
-	case a.Success:
-		a.Err = errTimeout{"it said success, but no end of the program", after}
+	case a.Success || a.Text != "":
+		a.Err = errTimeout{noEnd, after}
 	default:
 		a.Err = errTimeout{"no answer", after}
 	}
+}
+
+const noEnd = "an answer, but no end of the program"
+
+// missing says what a question waits for that the process has.
+func (p *process) missing() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.answered {
+		return noEnd
+	}
+	return "no answer"
 }
 
 // isFault says whether an error is the program's breach of the protocol, which counts more than the time it took.

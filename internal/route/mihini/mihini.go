@@ -20,6 +20,7 @@ import (
 // Devices opens streams through the links of devices, as [link.Devices] does.
 type Devices interface {
 	Open(ctx context.Context, device string, t mihini.Target) (*mihini.Stream, error)
+	Connected(device string) bool
 }
 
 // A Route asks a device to connect to an address. It is safe for concurrent use.
@@ -56,6 +57,14 @@ func (r *Route) String() string { return "mihini " + r.device + " " + r.target.S
 
 // Destinations returns the address that the device dials.
 func (r *Route) Destinations() []string { return []string{r.target.String()} }
+
+// Ready returns why a stream could not be opened now, as far as that is known.
+func (r *Route) Ready() error {
+	if !r.devices.Connected(r.device) {
+		return fmt.Errorf("device %s: %w", r.device, link.ErrNotConnected)
+	}
+	return nil
+}
 
 // openTimeout is how long the link may take to accept one more stream.
 const openTimeout = 10 * time.Second

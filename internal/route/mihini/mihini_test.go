@@ -36,6 +36,17 @@ func (f failing) Open(context.Context, string, mihini.Target) (*mihini.Stream, e
 	return nil, f.err
 }
 
+func (failing) Connected(device string) bool { return device == "there" }
+
+func TestReady(t *testing.T) {
+	for device, ready := range map[string]bool{"there": true, "away": false} {
+		r, _ := New(failing{}, device, ":23")
+		if err := r.Ready(); (err == nil) != ready {
+			t.Errorf("%s: %v", device, err)
+		}
+	}
+}
+
 func TestOpenFails(t *testing.T) {
 	for err, kind := range map[error]jackfield.Kind{
 		link.ErrNotConnected: jackfield.Unavailable,

@@ -1,0 +1,41 @@
+package gateway_test
+
+import (
+	"slices"
+	"testing"
+
+	"jackfield"
+)
+
+// A link meets the outer checks, mappers included, and has an open and a close record.
+func TestOpenLink(t *testing.T) {
+	outer := []string{"global.limit", "listener.limit", "global.acl", "listener.acl", "global.mapper", "listener.mapper", "recorder"}
+	for i, refused := range append(outer, "") {
+		t.Run(refused, func(t *testing.T) {
+			h := newHouse(t)
+			h.refuse[refused] = true
+			visit, err := h.Admit(t.Context(), h.listener, source, local)
+			if err == nil {
+				closed, openErr := visit.OpenLink("link meter-7")
+				if err = openErr; err == nil {
+					closed(jackfield.End{Cause: jackfield.EndFinished}, jackfield.Transfer{})
+				}
+				visit.Leave()
+			}
+			if want := outer[:min(i+1, len(outer))]; !slices.Equal(h.asked, want) {
+				t.Errorf("asked %v, want %v", h.asked, want)
+			}
+			want := []string{"refuse"}
+			if refused == "" {
+				want = []string{"open", "close"}
+			}
+			if !slices.Equal(h.records, want) || (err == nil) != (refused == "") {
+				t.Errorf("records %v, error %v", h.records, err)
+			}
+			if h.last.Route != "link meter-7" && i > 1 {
+				t.Errorf("the record's route is %q", h.last.Route)
+			}
+			h.expectEmpty(t)
+		})
+	}
+}
