@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -50,7 +51,7 @@ func startProblems(c *config.Config, path string) []config.Problem {
 	var found []config.Problem
 	for _, failure := range server.Check(c) {
 		found = append(found, config.Problem{
-			File: path, Severity: "error", Summary: "Service that cannot work", Detail: failure.Error(),
+			File: path, Severity: "error", Summary: "Cannot work on this machine", Detail: failure.Error(),
 		})
 	}
 	return found
@@ -73,9 +74,22 @@ func printJSON(w io.Writer, found []config.Problem) error {
 }
 
 func printSummary(w io.Writer, c *config.Config) error {
-	_, err := fmt.Fprintf(w, "ok: %d listeners, %d services, %d stations; %s\n",
-		len(c.Listeners), len(c.Services), len(c.Stations), roomForSessions())
+	parts := []string{count(len(c.Listeners), "listener"), count(len(c.Services), "service"), count(len(c.Stations), "station")}
+	if len(c.Mappers) > 0 {
+		parts = append(parts, count(len(c.Mappers), "mapper"))
+	}
+	if len(c.Devices) > 0 {
+		parts = append(parts, count(len(c.Devices), "device"))
+	}
+	_, err := fmt.Fprintf(w, "ok: %s; %s\n", strings.Join(parts, ", "), roomForSessions())
 	return err
+}
+
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }
 
 func roomForSessions() string {

@@ -109,7 +109,7 @@ func TestMapperTerms(t *testing.T) {
 	if end := session.Serve(); end.Cause != jackfield.EndLifetime {
 		t.Errorf("ended by %q", end.Cause)
 	}
-	if want := []string{"mapper.a: ticket 7"}; !slices.Equal(h.last.Notes, want) {
+	if want := []string{"mapper.a: ticket 7", "mapper.a: at most 20ms", "mapper.b: at most 1m0s"}; !slices.Equal(h.last.Notes, want) {
 		t.Errorf("notes %q, want %q", h.last.Notes, want)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -181,10 +182,22 @@ func (v *Visit) askMapper(s *Session, p jackfield.Policy) error {
 		return endedBefore(err)
 	}
 	s.hold(decision.Terms)
-	if note := decision.Terms.Note; note != "" {
-		v.record.Notes = append(v.record.Notes, decision.By+": "+note)
-	}
+	v.record.Notes = append(v.record.Notes, notes(decision)...)
 	return v.note(decision)
+}
+
+// notes are what the audit says of a policy's terms.
+func notes(d jackfield.Decision) (list []string) {
+	if d.Terms.Note != "" {
+		list = append(list, d.By+": "+d.Terms.Note)
+	}
+	if d.Terms.MaxDuration > 0 {
+		list = append(list, fmt.Sprintf("%s: at most %v", d.By, d.Terms.MaxDuration))
+	}
+	if d.Terms.IdleTimeout > 0 {
+		list = append(list, fmt.Sprintf("%s: at most %v idle", d.By, d.Terms.IdleTimeout))
+	}
+	return list
 }
 
 func endedBefore(cause error) error {
