@@ -61,7 +61,7 @@ func install(ctx context.Context, peers []peer.Peer, progress io.Writer) error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("%w: run bench/peers.sh as root, or choose with --peers", missing)
 	}
-	cmd := exec.CommandContext(ctx, "/bin/sh", "-s")
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-s", "relay")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(peersScript), progress, progress
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("%w, and bench/peers.sh failed: %w", missing, err)

@@ -5,6 +5,7 @@
 //	go run ./bench relay
 //	go run ./bench tcpmux
 //	go run ./bench mapper
+//	go run ./bench tunnel
 //
 // It starts the real binary as a child process, as it starts every peer, and knows nothing of what is inside. Each
 // subcommand is one scenario; compare, stats and process are what scenarios have in common. How to read what it prints is
@@ -40,7 +41,7 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(relayCommand(), tcpmuxCommand(), mapperCommand(), backendCommand())
+	root.AddCommand(relayCommand(), tcpmuxCommand(), mapperCommand(), tunnelCommand(), backendCommand())
 	return root
 }
 

@@ -101,6 +101,7 @@ func TestWrongUse(t *testing.T) {
 		{"unknown measure", []string{"relay", "--only", "bulk7"}, "there is bulk1"},
 		{"unknown measure of tcpmux", []string{"tcpmux", "--only", "bulk1"}, "there is cat"},
 		{"unknown measure of mapper", []string{"mapper", "--only", "cat"}, "there is latency"},
+		{"unknown measure of tunnel", []string{"tunnel", "--only", "bulk32"}, "there is bulk1"},
 		{"no rounds", []string{"relay", "--rounds", "0"}, "--rounds"},
 		{"binary that is not there", []string{"relay", "--peers", "jackfield", "--binary", "/nonexistent"}, "/nonexistent"},
 	} {
@@ -206,6 +207,53 @@ func TestQuickMapper(t *testing.T) {
 	}
 	if gates := saved.Runs[len(saved.Runs)-1].Gates; rows != 7 || len(gates) != 2 {
 		t.Errorf("%d rows and %d gates, want 7 and 2", rows, len(gates))
+	}
+	if rest, err := os.ReadDir(dir); err != nil || len(rest) > 0 {
+		t.Errorf("files are left: %v, %v", rest, err)
+	}
+}
+
+// TestQuickTunnel runs the whole scenario with the peers that there are.
+func TestQuickTunnel(t *testing.T) {
+	if err := (peer.SSH{}).Installed(); err != nil {
+		live.Missing(t, "sshd", err.Error())
+	}
+	file := filepath.Join(t.TempDir(), "samples.json")
+	dir := open(t)
+	t.Setenv("TMPDIR", dir)
+	out, err := bench(t, "tunnel", "--quick", "--json", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"OpenSSH", "ssh -R, encrypted" + twin, "jackfield, not encrypted", "Mihini link does neither"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in the report:\n%s", want, out)
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var saved report
+	if err := json.Unmarshal(text, &saved); err != nil {
+		t.Fatal(err)
+	}
+	if len(saved.Runs) != 1 || len(saved.Runs[0].Result.Rows) != 7 {
+		t.Fatalf("the file holds %s", text)
+	}
+	result := saved.Runs[0].Result
+	if len(result.Failures) > 0 {
+		t.Errorf("samples failed: %q", result.Failures)
+	}
+	if (peer.Chisel{}).Installed() == nil && !slices.Contains(result.Contestants, (peer.Chisel{}).Name()) {
+		t.Errorf("chisel is there, but not among %q", result.Contestants)
+	}
+	for _, row := range result.Rows {
+		for _, name := range result.Contestants {
+			if n := len(row.Values(name)); n != 2 {
+				t.Errorf("%s, %s: %d samples, want 2", row.Metric.Name, name, n)
+			}
+		}
 	}
 	if rest, err := os.ReadDir(dir); err != nil || len(rest) > 0 {
 		t.Errorf("files are left: %v, %v", rest, err)

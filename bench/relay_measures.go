@@ -99,16 +99,19 @@ func (s relaySize) idleSessions() sampleMeasure {
 			{Name: "resident memory" + of, Unit: "KiB", Target: memoryTarget},
 			{Name: "descriptors" + of, Unit: "count", Target: descriptorTarget},
 		},
-		Sample: func(ctx context.Context, i *peer.Instance) ([]float64, error) {
-			fresh, err := i.Another(ctx)
-			if err != nil {
-				return nil, err
-			}
-			defer fresh.Stop()
-			kib, descriptors, err := measure.Idle(ctx, fresh, s.idle)
-			return []float64{kib, descriptors}, err
-		},
+		Sample: func(ctx context.Context, i *peer.Instance) ([]float64, error) { return idle(ctx, i, s.idle) },
 	}
+}
+
+// idle samples what each of n idle sessions costs another instance, which is just started.
+func idle(ctx context.Context, i *peer.Instance, n int) ([]float64, error) {
+	fresh, err := i.Another(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer fresh.Stop()
+	kib, descriptors, err := measure.Idle(ctx, fresh, n)
+	return []float64{kib, descriptors}, err
 }
 
 func connections(n int) string {

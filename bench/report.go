@@ -35,6 +35,7 @@ type report struct {
 type run struct {
 	User   string          `json:"user"`
 	Title  string          `json:"title,omitempty"` // where a user has several runs
+	Note   string          `json:"note,omitempty"`  // what a reader must know
 	Result *compare.Result `json:"result"`
 	Gates  []gateResult    `json:"gates"`
 
@@ -83,6 +84,9 @@ func (r *report) print(w io.Writer) error {
 func (r run) print(b *strings.Builder) {
 	if len(r.Result.Rows) > 0 {
 		fmt.Fprintf(b, "\n## %s\n\n", r.heading())
+		if r.Note != "" {
+			fmt.Fprintf(b, "%s\n\n", r.Note)
+		}
 		_, _ = r.Result.Table(r.targeted()...).WriteTo(b) // a Builder takes everything
 	}
 	first := r.targeted()[0]

@@ -16,34 +16,38 @@ import (
 
 // Bulk downloads from the service over n connections at once for d and returns megabytes (10^6 bytes) per second, all
 // connections together. Before the bytes count, windows open and buffers fill for a fifth of d.
+//
+// Each connection is read as soon as bytes come: where all share one that has no flow control of its own, one that is not
+// read would keep the others waiting.
 func Bulk(ctx context.Context, p Path, n int, d time.Duration) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*d+patience)
 	defer cancel()
-	conns, err := open(ctx, p, n, flow)
+	conns, err := open(ctx, p, n, func(c net.Conn) error { return backend.Send(c, 0) })
 	if err != nil {
 		return 0, fmt.Errorf("bulk: %w", err)
 	}
 	var received atomic.Int64
-	var wg sync.WaitGroup
-	for _, c := range conns {
-		wg.Go(func() { drain(c, &received) })
+	var flowing, ended sync.WaitGroup
+	errs := make([]error, n)
+	flowing.Add(n)
+	for k, c := range conns {
+		ended.Go(func() {
+			_, errs[k] = io.ReadFull(c, make([]byte, 1))
+			flowing.Done()
+			drain(c, &received)
+		})
 	}
-	rate, err := rateOf(ctx, &received, d)
+	flowing.Wait()
+	rate, err := 0.0, firstOf(errs)
+	if err == nil {
+		rate, err = rateOf(ctx, &received, d)
+	}
 	closeAll(conns)
-	wg.Wait()
+	ended.Wait()
 	if err != nil {
 		return 0, fmt.Errorf("bulk: %w", err)
 	}
 	return rate / 1e6, p.Settle(ctx)
-}
-
-// flow asks for bytes without end and waits for the first of them.
-func flow(c net.Conn) error {
-	if err := backend.Send(c, 0); err != nil {
-		return err
-	}
-	_, err := io.ReadFull(c, make([]byte, 1))
-	return err
 }
 
 func drain(c net.Conn, received *atomic.Int64) {

@@ -21,13 +21,13 @@ func (Inetutils) Name() string { return "inetutils-inetd" }
 
 // Installed looks for the daemon.
 func (Inetutils) Installed() error {
-	_, err := findUnpacked("inetutils-inetd")
+	_, err := findUnpacked("inetutils-inetd", "usr/sbin/inetutils-inetd")
 	return err
 }
 
 // Version asks inetutils-inetd --version.
 func (Inetutils) Version(ctx context.Context) (string, error) {
-	path, err := findUnpacked("inetutils-inetd")
+	path, err := findUnpacked("inetutils-inetd", "usr/sbin/inetutils-inetd")
 	if err != nil {
 		return "", err
 	}
@@ -37,7 +37,7 @@ func (Inetutils) Version(ctx context.Context) (string, error) {
 // Command gives it a mount namespace with services of its own, where it looks up the port of tcpmux: it can be told in no
 // other way. -d keeps it in the foreground.
 func (Inetutils) Command(p Place) (process.Spec, error) {
-	path, err := findUnpacked("inetutils-inetd")
+	path, err := findUnpacked("inetutils-inetd", "usr/sbin/inetutils-inetd")
 	if err != nil {
 		return process.Spec{}, err
 	}

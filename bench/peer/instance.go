@@ -4,11 +4,12 @@ package peer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"jackfield/bench/backend"
@@ -27,76 +28,120 @@ type Stage struct {
 
 // An Instance is a running forwarder.
 type Instance struct {
-	peer    Peer
-	stage   Stage
-	service string
-	place   Place
-	program *process.Process
+	peer     Peer
+	stage    Stage
+	service  string
+	place    Place
+	programs []running // a tunnel has two, the device last
+}
+
+type running struct {
+	*process.Process
+	what string
 }
 
 // Start starts a peer in front of the service and returns when it forwards.
 func (s Stage) Start(ctx context.Context, p Peer, service string) (*Instance, error) {
-	spec, place, err := s.prepare(p, service)
+	place, err := s.prepare(p, service)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", p.Name(), err)
 	}
-	program, err := s.Supervisor.Start(spec)
-	if err != nil {
-		return nil, err
-	}
-	i := &Instance{peer: p, stage: s, service: service, place: place, program: program}
-	if err := i.waitReady(ctx); err != nil {
+	i := &Instance{peer: p, stage: s, service: service, place: place}
+	if err := i.start(ctx); err != nil {
 		i.Stop()
-		return nil, fmt.Errorf("%s: %w\n%s", p.Name(), err, program.LogTail())
+		return nil, fmt.Errorf("%s: %w\n%s", p.Name(), err, i.logTail())
 	}
 	return i, nil
 }
 
-func (s Stage) prepare(p Peer, service string) (process.Spec, Place, error) {
+func (s Stage) prepare(p Peer, service string) (Place, error) {
 	place := Place{Service: service, User: s.User}
-	for _, address := range []*string{&place.Listen, &place.Forward} {
+	for _, address := range []*string{&place.Listen, &place.Link, &place.Forward} {
 		var err error
 		if *address, err = process.FreeAddress(); err != nil {
-			return process.Spec{}, place, err
+			return place, err
 		}
 	}
-	dir, err := os.MkdirTemp(s.Dir, p.Name()+"-")
+	dir, err := os.MkdirTemp(s.Dir, "place-")
 	if err != nil {
-		return process.Spec{}, place, err
+		return place, err
 	}
 	place.Dir = dir
 	if as := s.User.As; as != nil {
-		if err := os.Chown(dir, int(as.Uid), int(as.Gid)); err != nil {
-			return process.Spec{}, place, err
-		}
+		err = os.Chown(dir, int(as.Uid), int(as.Gid))
 	}
-	spec, err := p.Command(place)
-	spec.Dir, spec.As, spec.Log = dir, s.User.As, filepath.Join(dir, "log")
-	return spec, place, err
+	return place, err
 }
 
-func (i *Instance) waitReady(ctx context.Context) error {
+func (i *Instance) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
+	if err := i.run("program", i.peer.Command); err != nil {
+		return err
+	}
+	if t, ok := i.peer.(Tunnel); ok {
+		if err := i.wait(ctx, "listen for its device", i.listens); err != nil {
+			return err
+		}
+		if err := i.run("device", t.Device); err != nil {
+			return err
+		}
+	}
+	return i.wait(ctx, "forward", i.forwards)
+}
+
+func (i *Instance) run(what string, command func(p Place) (process.Spec, error)) error {
+	spec, err := command(i.place)
+	if err != nil {
+		return err
+	}
+	spec.Dir, spec.As, spec.Log = i.place.Dir, i.stage.User.As, filepath.Join(i.place.Dir, what+".log")
+	program, err := i.stage.Supervisor.Start(spec)
+	if err == nil {
+		i.programs = append(i.programs, running{program, what})
+	}
+	return err
+}
+
+// wait tries something over and over until it succeeds.
+func (i *Instance) wait(ctx context.Context, what string, try func(ctx context.Context) error) error {
 	for {
-		err := i.forwards(ctx)
+		err := try(ctx)
 		if err == nil {
 			return nil
 		}
+		for _, p := range i.programs {
+			select {
+			case <-p.Done():
+				return fmt.Errorf("the %s ended at its start", p.what)
+			default:
+			}
+		}
 		select {
-		case <-i.program.Done():
-			return errors.New("ended at its start")
 		case <-ctx.Done():
-			return fmt.Errorf("does not forward: %w", err)
+			return fmt.Errorf("does not %s: %w", what, err)
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
+}
+
+func (i *Instance) listens(ctx context.Context) error {
+	c, err := dial(ctx, i.place.Link)
+	if err != nil {
+		return err
+	}
+	return c.Close()
 }
 
 func (i *Instance) forwards(ctx context.Context) error {
 	if _, ok := i.peer.(Multiplexer); ok {
 		return i.Session(ctx, Echo)
 	}
+	return i.Open(ctx)
+}
+
+// Open opens a connection, takes one byte there and back, and closes it.
+func (i *Instance) Open(ctx context.Context) error {
 	c, err := i.Dial(ctx)
 	if err != nil {
 		return err
@@ -127,7 +172,18 @@ func dial(ctx context.Context, address string) (*net.TCPConn, error) {
 func (i *Instance) Service() string { return i.service }
 
 // Usage weighs the forwarder, all its processes together.
-func (i *Instance) Usage() (process.Usage, error) { return i.program.Usage() }
+func (i *Instance) Usage() (process.Usage, error) {
+	var sum process.Usage
+	for _, p := range i.programs {
+		usage, err := p.Usage()
+		if err != nil {
+			return process.Usage{}, err
+		}
+		sum.Resident += usage.Resident
+		sum.Descriptors += usage.Descriptors
+	}
+	return sum, nil
+}
 
 // Another starts one more instance of the same peer in front of the same service.
 func (i *Instance) Another(ctx context.Context) (*Instance, error) {
@@ -138,4 +194,16 @@ func (i *Instance) Another(ctx context.Context) (*Instance, error) {
 func (i *Instance) Settle(ctx context.Context) error { return backend.WaitQuiet(ctx, i.service) }
 
 // Stop ends the forwarder.
-func (i *Instance) Stop() { i.program.Stop() }
+func (i *Instance) Stop() {
+	for _, p := range slices.Backward(i.programs) {
+		p.Stop()
+	}
+}
+
+func (i *Instance) logTail() string {
+	var b strings.Builder
+	for _, p := range i.programs {
+		b.WriteString(p.LogTail())
+	}
+	return b.String()
+}

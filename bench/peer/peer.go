@@ -34,6 +34,7 @@ type Peer interface {
 type Place struct {
 	Dir     string // its own, and writable for it
 	Listen  string // where it has to listen, host:port
+	Link    string // for a Tunnel: where it has to listen for its device, host:port
 	Forward string // for a peer that forwards without a name, beside Listen: where it has to listen for that, host:port
 	Service string // where it has to forward to, host:port
 	User    User
@@ -44,6 +45,17 @@ func (p Place) write(name, text string) (string, error) {
 	path := filepath.Join(p.Dir, name)
 	return path, os.WriteFile(path, []byte(text), 0o644)
 }
+
+// bring copies a program into the place, and returns its name: whoever the peer runs as may not reach where it is installed.
+func (p Place) bring(program string) (string, error) {
+	text, err := os.ReadFile(program)
+	if err != nil {
+		return "", err
+	}
+	return p.brought(program), os.WriteFile(p.brought(program), text, 0o755)
+}
+
+func (p Place) brought(program string) string { return filepath.Join(p.Dir, filepath.Base(program)) }
 
 // ErrNotInstalled is what Installed wraps.
 var ErrNotInstalled = errors.New("not installed")
@@ -60,24 +72,26 @@ func find(name string) (string, error) {
 	return path, nil
 }
 
-// findUnpacked looks for a daemon's program where find does, and where test/peers/install.sh unpacked its package.
-func findUnpacked(name string) (string, error) {
-	path, err := find(name)
+// findUnpacked looks for a program where find does, and at a path of what was put aside under a name: there
+// test/peers/install.sh unpacks packages, and bench/peers.sh builds.
+func findUnpacked(name, path string) (string, error) {
+	program, err := find(filepath.Base(path))
 	if err == nil {
-		return path, nil
+		return program, nil
 	}
 	dir := os.Getenv("JACKFIELD_PEERS")
 	if dir == "" {
 		dir = ".cache/peers"
 	}
-	path, err = filepath.Abs(filepath.Join(dir, name, "usr/sbin", name))
+	program, err = filepath.Abs(filepath.Join(dir, name, path))
 	if err != nil {
 		return "", err
 	}
-	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("%s is %w: run make peers, and set JACKFIELD_PEERS to the full path of .cache/peers", name, ErrNotInstalled)
+	if _, err := os.Stat(program); err != nil {
+		return "", fmt.Errorf("%s is %w: run make peers, and set JACKFIELD_PEERS to the full path of .cache/peers",
+			filepath.Base(path), ErrNotInstalled)
 	}
-	return path, nil
+	return program, nil
 }
 
 // versionLine runs a program and returns the first line of what it prints that contains the word.

@@ -18,13 +18,13 @@ func (Xinetd) Name() string { return "xinetd" }
 
 // Installed looks for xinetd.
 func (Xinetd) Installed() error {
-	_, err := findUnpacked("xinetd")
+	_, err := findUnpacked("xinetd", "usr/sbin/xinetd")
 	return err
 }
 
 // Version asks xinetd -version.
 func (Xinetd) Version(ctx context.Context) (string, error) {
-	path, err := findUnpacked("xinetd")
+	path, err := findUnpacked("xinetd", "usr/sbin/xinetd")
 	if err != nil {
 		return "", err
 	}
@@ -33,7 +33,7 @@ func (Xinetd) Version(ctx context.Context) (string, error) {
 
 // Command lifts the limits and logs no session.
 func (Xinetd) Command(p Place) (process.Spec, error) {
-	path, err := findUnpacked("xinetd")
+	path, err := findUnpacked("xinetd", "usr/sbin/xinetd")
 	if err != nil {
 		return process.Spec{}, err
 	}

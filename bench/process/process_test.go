@@ -113,6 +113,12 @@ func TestUsageGrowsWithDescriptorsAndProcesses(t *testing.T) {
 	}
 }
 
+func TestASessionOfItsOwnIsWeighedToo(t *testing.T) {
+	p := start(t, "setsid sh -c 'sleep 1; :' & wait")
+	eventually(t, "three processes", func() bool { return alive(t, p) == 3 })
+	eventually(t, "all have ended", func() bool { return alive(t, p) == 0 })
+}
+
 func TestUsageOfTheDead(t *testing.T) {
 	p := start(t, "exit 0")
 	<-p.Done()
@@ -122,11 +128,11 @@ func TestUsageOfTheDead(t *testing.T) {
 }
 
 func TestParseStatWithAHostileName(t *testing.T) {
-	state, group := parseStat([]byte("12 (a) S 9 9) R 1 4711 12 0"))
-	if state != 'R' || group != 4711 {
-		t.Errorf("state %c, group %d", state, group)
+	state, parent, group := parseStat([]byte("12 (a) S 9 9) R 1 4711 12 0"))
+	if state != 'R' || parent != 1 || group != 4711 {
+		t.Errorf("state %c, parent %d, group %d", state, parent, group)
 	}
-	if _, group := parseStat([]byte("12 (cut")); group != 0 {
+	if _, _, group := parseStat([]byte("12 (cut")); group != 0 {
 		t.Errorf("a cut line has group %d", group)
 	}
 }

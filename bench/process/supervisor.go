@@ -3,7 +3,8 @@
 // Package process starts the programs of a benchmark, weighs them, and makes sure that none outlives it.
 //
 // Every program leads a process group of its own, and the whole group is ended and weighed together, so a program that
-// forks (nginx, socat) is one thing here. A program is told to end when the benchmark dies without a chance to say so.
+// forks (nginx, socat) is one thing here. What it forks into a session of its own (sshd) is weighed with it, and has to end
+// by itself, as it does when its connection ends. A program is told to end when the benchmark dies without a chance to say so.
 package process
 
 import (

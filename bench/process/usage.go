@@ -33,41 +33,53 @@ func (p *Process) Usage() (Usage, error) {
 	return sum, nil
 }
 
-// members lists the living processes of the group.
+// members lists the living processes of the group, and whatever descends from one of them: a program may give what it forks
+// a session of its own (sshd).
 func (p *Process) members() ([]int, error) {
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		return nil, err
 	}
 	var pids []int
+	children := make(map[int][]int)
 	for _, name := range stats {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			continue // ended since
 		}
-		if state, group := parseStat(text); group == p.cmd.Process.Pid && state != 'Z' {
-			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name)))
-			if err != nil {
-				return nil, err
-			}
-			pids = append(pids, pid)
+		state, parent, group := parseStat(text)
+		if state == 'Z' {
+			continue
 		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name)))
+		if err != nil {
+			return nil, err
+		}
+		if group == p.cmd.Process.Pid {
+			pids = append(pids, pid)
+		} else {
+			children[parent] = append(children[parent], pid)
+		}
+	}
+	for k := 0; k < len(pids); k++ {
+		pids = append(pids, children[pids[k]]...)
 	}
 	return pids, nil
 }
 
-// parseStat reads state and process group from the text of proc_pid_stat(5). The command's name before them may hold
-// spaces and parentheses.
-func parseStat(text []byte) (state byte, group int) {
+// parseStat reads state, parent and process group from the text of proc_pid_stat(5). The command's name before them may
+// hold spaces and parentheses.
+func parseStat(text []byte) (state byte, parent, group int) {
 	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
 	if len(fields) < 3 {
-		return 0, 0
+		return 0, 0, 0
 	}
-	group, err := strconv.Atoi(string(fields[2]))
-	if err != nil {
-		return 0, 0
+	parent, errParent := strconv.Atoi(string(fields[1]))
+	group, errGroup := strconv.Atoi(string(fields[2]))
+	if errParent != nil || errGroup != nil {
+		return 0, 0, 0
 	}
-	return fields[0][0], group
+	return fields[0][0], parent, group
 }
 
 // resident reads the second field of proc_pid_statm(5), in bytes.

@@ -56,7 +56,7 @@ var deviceBlock = &block{
 			doc: "How long a stream of which one side is closed may be idle.",
 		},
 		{
-			name: "stall_timeout", kind: duration{100 * time.Millisecond, time.Minute}, fallback: "2s",
+			name: "stall_timeout", kind: duration{100 * time.Millisecond, 10 * time.Second}, fallback: "2s",
 			doc: "All streams share one connection, and one whose client does not read holds up the others once 1 MiB waits for it. If it then takes fewer than `stall_bytes` in this time, it is closed.",
 		},
 		{

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"jackfield/internal/access"
 )
 
 // An AllowList is what a device lets itself be asked for. An empty one allows nothing.
@@ -48,6 +50,9 @@ func parseAllowed(entry string) (a allowed, err error) {
 		host = "127.0.0.1"
 	}
 	if address, err := netip.ParseAddr(host); err == nil {
+		if address.Zone() != "" {
+			return a, errors.New("an address with a zone cannot be asked for")
+		}
 		a.network = netip.PrefixFrom(address.Unmap(), address.Unmap().BitLen())
 		return a, nil
 	}
@@ -56,7 +61,7 @@ func parseAllowed(entry string) (a allowed, err error) {
 		if err != nil {
 			return a, errors.New(`a network is such as "192.168.1.0/24"`)
 		}
-		a.network = network.Masked()
+		a.network = access.Canonical(network)
 		return a, nil
 	}
 	if strings.ContainsFunc(host, func(r rune) bool { return !isNameRune(r) }) {

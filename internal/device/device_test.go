@@ -48,7 +48,7 @@ func TestAllowList(t *testing.T) {
 	if err := (AllowList{}).Check("127.0.0.1:23"); !errors.Is(err, ErrNotOffered) {
 		t.Errorf("an empty list: %v", err)
 	}
-	for _, bad := range []string{"", "127.0.0.1", "127.0.0.1:0", "a:http", "::1:80", "10.0.0.0/33:80", "a:9-8", "*:23", "a:1-70000"} {
+	for _, bad := range []string{"", "127.0.0.1", "127.0.0.1:0", "a:http", "::1:80", "10.0.0.0/33:80", "a:9-8", "*:23", "[fe80::1%lo]:22", "a:1-70000"} {
 		if _, err := ParseAllowList([]string{bad}); err == nil {
 			t.Errorf("%q was read", bad)
 		}

@@ -176,9 +176,10 @@ func (d *Devices) Cut(why func(Arrival) error) {
 	}
 }
 
-// Watch has f called, in a goroutine of its own, after devices have come or gone. Calls may be fewer than changes.
+// Watch has f called, in a goroutine of its own, at once and after devices have come or gone. Calls may be fewer than changes.
 func (d *Devices) Watch(ctx context.Context, f func()) {
 	changed := make(chan struct{}, 1)
+	changed <- struct{}{}
 	d.mu.Lock()
 	d.watchers = append(d.watchers, func() {
 		select {

@@ -129,21 +129,25 @@ func TestWatch(t *testing.T) {
 		d := NewDevices()
 		told := 0
 		d.Watch(ctx, func() { told++ })
-		link, _, _ := d.Enter(ctx, meter, nil)
 		synctest.Wait()
 		if told != 1 {
-			t.Errorf("told %d times that a device came", told)
+			t.Errorf("told %d times at the beginning", told)
+		}
+		link, _, _ := d.Enter(ctx, meter, nil)
+		synctest.Wait()
+		if told != 2 {
+			t.Errorf("told %d times when a device came", told)
 		}
 		link.Leave()
 		synctest.Wait()
-		if told != 2 {
-			t.Errorf("told %d times that it came and went", told)
+		if told != 3 {
+			t.Errorf("told %d times when it came and went", told)
 		}
 		stop()
 		synctest.Wait()
 		d.Enter(t.Context(), meter, nil)
 		synctest.Wait()
-		if told != 2 {
+		if told != 3 {
 			t.Error("told after the end")
 		}
 	})

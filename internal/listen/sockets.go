@@ -67,18 +67,28 @@ func (t *Sockets) listen(server *Server) (*socket, error) {
 // Swap gives every socket to its server of a new generation. Sockets that are new are opened first; if one cannot be, all
 // stays as it was. Those that no server wants any more are closed, without a word to the sessions that came by them. A
 // client accepted before the swap belongs to the old generation, one accepted after it to the new one.
-func (t *Sockets) Swap(servers []*Server) error {
+func (t *Sockets) Swap(servers []*Server) error { return t.swap(servers, true) }
+
+// SwapAvailable is Swap, but that sockets which cannot be opened are left out. The error names them.
+func (t *Sockets) SwapAvailable(servers []*Server) error { return t.swap(servers, false) }
+
+func (t *Sockets) swap(servers []*Server, all bool) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
 		return net.ErrClosed
 	}
-	next, err := t.bind(servers)
-	if err != nil {
-		return err
+	next, opened, missing := t.bind(servers)
+	if missing != nil && all {
+		for _, s := range opened {
+			s.listener.Close()
+		}
+		return missing
 	}
 	for _, server := range servers {
-		next[server.key()].server.Store(server)
+		if s := next[server.key()]; s != nil {
+			s.server.Store(server)
+		}
 	}
 	for key, s := range next {
 		delete(t.waiting, key)
@@ -92,13 +102,12 @@ func (t *Sockets) Swap(servers []*Server) error {
 		}
 	}
 	t.open = next
-	return nil
+	return missing
 }
 
-// bind finds or opens a socket for each server. If it fails it closes what it opened.
-func (t *Sockets) bind(servers []*Server) (map[string]*socket, error) {
-	next := make(map[string]*socket, len(servers))
-	var opened []*socket
+// bind finds or opens a socket for each server. The error names those that cannot be opened.
+func (t *Sockets) bind(servers []*Server) (next map[string]*socket, opened []*socket, missing error) {
+	next = make(map[string]*socket, len(servers))
 	var failures []error
 	for _, server := range servers {
 		s := cmp.Or(t.open[server.key()], t.waiting[server.key()])
@@ -112,13 +121,7 @@ func (t *Sockets) bind(servers []*Server) (map[string]*socket, error) {
 		}
 		next[server.key()] = s
 	}
-	if len(failures) == 0 {
-		return next, nil
-	}
-	for _, s := range opened {
-		s.listener.Close()
-	}
-	return nil, errors.Join(failures...)
+	return next, opened, errors.Join(failures...)
 }
 
 // key tells sockets apart: by address, and where the system chooses the port, by the listener's name too.

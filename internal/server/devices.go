@@ -119,7 +119,6 @@ func (s *Server) followDevices(ctx context.Context) {
 			}
 		}
 	})
-	_ = s.applyDevices() // for those that came before; what fails is tried again when one comes or goes
 }
 
 func (s *Server) applyDevices() error {
@@ -129,7 +128,7 @@ func (s *Server) applyDevices() error {
 		return nil
 	}
 	before := s.listening()
-	err := s.sockets.Swap(s.current.up())
+	err := s.sockets.SwapAvailable(s.current.up())
 	if err != nil {
 		s.log.Warn("the ports of a device cannot be opened, to be tried again", "error", explainBind(err, s.current.config),
 			"again_in", portRetry.String())

@@ -79,11 +79,12 @@ func (s *Stream) Close() error {
 	if s.abrupt {
 		s.dropOut()
 	}
-	s.unwanted = s.readErr == nil && s.link.ids != nil
+	s.unwanted = s.unwanted || s.readErr == nil && s.link.ids != nil
 	s.hear(net.ErrClosed)
 	s.dropIn()
 	s.writeErr = net.ErrClosed
 	s.finish(true)
+	s.closeAgain(s.link.closeDelay <= 0)
 	return nil
 }
 
@@ -112,6 +113,7 @@ func (s *Stream) abort(why error) {
 	default:
 		s.unwanted = s.link.ids != nil
 		s.finish(true)
+		s.closeAgain(s.link.closeDelay <= 0)
 	}
 }
 
@@ -248,22 +250,26 @@ const (
 	taken       // by the writer
 )
 
-// dropped notes that the device sends what nobody wants.
-func (s *Stream) dropped() {
-	if s.unwanted && s.closeSent && s.again == never {
+// dropped notes that the device sends what may be unwanted.
+func (s *Stream) dropped() { s.closeAgain(true) }
+
+// closeAgain has the second CLOSE sent, if the first one is, and there is reason.
+func (s *Stream) closeAgain(reason bool) {
+	if reason && s.unwanted && s.closeSent && !s.peerClosed && s.again == never {
 		s.again = due
 		s.link.schedule(s.id)
 	}
 }
 
-// stopSending takes no more from the service, on the device: the server has said again that it wants nothing. What has come
-// for the service is still delivered.
+// stopSending ends the service, on the device: the server has said again that it wants nothing. What has come for the service
+// has a second to be delivered.
 func (s *Stream) stopSending() {
 	s.dropOut()
 	if s.writeErr == nil {
 		s.writeErr = ErrUnwanted
 	}
 	s.finish(true)
+	s.breakOff(ErrUnwanted)
 }
 
 // take gives the writer the next frame: CONNECT, then DATA, then CLOSE.
@@ -294,6 +300,7 @@ func (s *Stream) take(buf []byte) (f outgoing, ok bool) {
 
 func (s *Stream) wroteClose() {
 	s.closeSent = true
+	s.closeAgain(s.link.closeDelay <= 0) // the device half-closes: one CLOSE alone would leave its service open
 	switch {
 	case s.gone:
 	case s.peerClosed:

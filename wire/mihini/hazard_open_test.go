@@ -57,7 +57,7 @@ func TestM1EarlyData(t *testing.T) {
 // An id is not used again before both CLOSEs have passed, and a CLOSE of before does not end the new stream.
 func TestM2IDReuse(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		server, device := scriptedDevice(t, ServerOptions{CloseDelay: -1})
+		server, device := scriptedDevice(t, ServerOptions{})
 		first := device.open(server)
 		first.Close()
 		device.expect(closeOf(1))

@@ -34,6 +34,7 @@ type link struct {
 	leftover map[*Stream]struct{} // streams without a slot whose queue is not empty
 	room     sync.Cond            // for the reader: a queue has become shorter, or the link has ended
 	waiting  bool                 // the reader waits for room
+	judged   time.Time            // when the streams that are not waited for were judged last
 	strikes  strikes
 	seen     uint64 // frames received
 	stats    Stats

@@ -14,7 +14,9 @@ func (l *link) deliver(s *Stream, p []byte) {
 			s.readable.Signal()
 			return
 		}
-		wait, stalled := full.stalled(time.Now())
+		now := time.Now()
+		l.judge(full, now)
+		wait, stalled := full.stalled(now)
 		if stalled {
 			full.abandon()
 			continue
@@ -81,10 +83,33 @@ func (p *pace) note(now time.Time, taken int64, step time.Duration) {
 	p.n++
 }
 
+// judge judges the streams with full queues besides the one that is waited for, once in a while: one after the other would take
+// too long.
+func (l *link) judge(waited *Stream, now time.Time) {
+	if now.Sub(l.judged) < l.o.StallTimeout/(paceMarks-1) {
+		return
+	}
+	l.judged = now
+	for i := range l.slots {
+		s := l.slots[i].stream
+		if s == nil || s == waited || s.deaf || s.in.size+MaxSent < l.o.Queue {
+			continue
+		}
+		if _, stalled := s.stalled(now); stalled {
+			s.abandon()
+		}
+	}
+}
+
 // stalled judges a stream whose queue is full: it has taken too little, or it may go on for wait.
 func (s *Stream) stalled(now time.Time) (wait time.Duration, stalled bool) {
 	limit := s.link.o.StallTimeout
 	step := limit / (paceMarks - 1)
+	if s.link.ids == nil && len(s.out) == maxWaiting {
+		// On the device: its service does not read because it cannot write, because the link takes nothing. Whoever is to blame for
+		// that is at the other end, which has this rule, too.
+		s.pace.n = 0
+	}
 	s.pace.note(now, s.taken, step)
 	if first := s.pace.marks[0]; now.Sub(first.at) >= limit && s.taken-first.taken < int64(s.link.o.StallBytes) {
 		return 0, true

@@ -64,6 +64,90 @@ func TestSecondClose(t *testing.T) {
 	})
 }
 
+// A device that is known to half-close gets it at once: its service may be silent, and would hold the id.
+func TestSecondCloseAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		server, device := scriptedDevice(t, ServerOptions{CloseDelay: -1})
+		gone, ended := device.open(server), device.open(server)
+		must(t, gone.Close())
+		device.expect(closeOf(gone.ID()), closeOf(gone.ID()))
+		device.send(closeOf(gone.ID()))
+		must(t, ended.CloseWrite())
+		device.expect(closeOf(ended.ID()))
+		device.send(closeOf(ended.ID()))
+		hearEnd(t, ended)
+		must(t, ended.Close())
+		device.quiet()
+	})
+}
+
+// A stalled stream that is then closed, as a relay does, still stops its endless service.
+func TestStalledServiceStops(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		server, device := scriptedDevice(t, ServerOptions{})
+		dead := device.open(server)
+		device.fill(dead.ID(), 4*DefaultQueue)
+		must(t, dead.Close())
+		device.expect(closeOf(dead.ID()))
+		device.send(data(dead.ID(), "more"))
+		device.expect(closeOf(dead.ID()))
+		device.send(closeOf(dead.ID()))
+	})
+}
+
+// All ids are free again as soon as their clients are gone, although the services say nothing and do not end.
+func TestSilentServicesFreeTheirIDs(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPair(t, ServerOptions{CloseDelay: -1}, DeviceOptions{})
+		defer p.stop()
+		var clients []*Stream
+		for range MaxStreams {
+			client, _ := p.open()
+			clients = append(clients, client)
+		}
+		for _, client := range clients {
+			client.SetLinger(0)
+			must(t, client.Close())
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if s, d := p.server.Stats(), p.device.Stats(); s.Open != 0 || d.Open != 0 {
+			t.Errorf("server %+v, device %+v", s, d)
+		}
+	})
+}
+
+// On the device a service that cannot write, because the link takes nothing, and therefore does not read, is not to blame.
+func TestBlockedServiceIsNotStalled(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPair(t, ServerOptions{CloseDelay: -1, Options: Options{StallTimeout: time.Minute}}, DeviceOptions{})
+		defer p.stop()
+		echo, echoed := p.open()
+		slow, endless := p.open()
+		go func() {
+			for {
+				if _, err := io.WriteString(endless, block8k); err != nil {
+					return
+				}
+			}
+		}()
+		go io.Copy(echoed, echoed)
+		go func() {
+			for {
+				if _, err := io.WriteString(echo, block8k); err != nil {
+					return
+				}
+			}
+		}()
+		go io.Copy(io.Discard, echo)
+		time.Sleep(20 * time.Second) // the slow one takes nothing, and nothing gets through
+		if d := p.device.Stats(); d.Stalled != 0 {
+			t.Errorf("the device gave %d streams up", d.Stalled)
+		}
+		slow.Close()
+	})
+}
+
 func TestAfterStall(t *testing.T) {
 	for name, wanted := range map[string]bool{"told": true, "taken back": false} {
 		t.Run(name, func(t *testing.T) {

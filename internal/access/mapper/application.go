@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,7 +32,12 @@ var errNoAddress = errors.New("the request has no addr-ip")
 // parseEntries is the other direction of Mapper.entries.
 func parseEntries(entries mapper.Entries) (*jackfield.Request, error) {
 	r := &jackfield.Request{Time: time.Now(), Identity: jackfield.Identity{Proof: jackfield.ProofNone}}
+	seen := make(map[string]bool)
 	for _, e := range entries {
+		if seen[e.Key] && slices.Contains(single, e.Key) {
+			return nil, fmt.Errorf("the entry %s comes twice", e.Key)
+		}
+		seen[e.Key] = true
 		if err := parseEntry(r, e); err != nil {
 			return nil, err
 		}
@@ -42,13 +48,13 @@ func parseEntries(entries mapper.Entries) (*jackfield.Request, error) {
 	return r, nil
 }
 
-// parseEntry takes one entry in. Rules look at nothing that other keys could tell. One that comes twice is refused: only
-// groups are many, and which one counts must not be a guess.
+// single are the keys of which one that comes twice is refused: which one counts must not be a guess.
+var single = []string{"user", "addr-ip", "service", "listener"}
+
+// parseEntry takes one entry in. Rules look at nothing that other keys could tell.
 func parseEntry(r *jackfield.Request, e mapper.Entry) error {
-	again := false
 	switch e.Key {
 	case "user":
-		again = r.Identity.User != ""
 		_, name, numbered := strings.Cut(e.Value, ":")
 		if !numbered || name == "" {
 			return errors.New("the entry user is not ID:NAME")
@@ -57,21 +63,18 @@ func parseEntry(r *jackfield.Request, e mapper.Entry) error {
 			r.Identity.User = name
 		}
 	case "addr-ip":
-		again = r.Source.Addr().IsValid()
 		address, err := netip.ParseAddr(e.Value)
 		if err != nil {
 			return errors.New("the entry addr-ip is no IP address")
 		}
 		r.Source = netip.AddrPortFrom(address.Unmap(), 0)
 	case "service":
-		again = r.Service != ""
 		name, err := jackfield.ParseName(e.Value)
 		if err != nil {
 			return errors.New("the entry service is not the name of a service")
 		}
 		r.Service = name
 	case "listener":
-		again = r.Listener != ""
 		r.Listener = strings.ToLower(e.Value)
 	case "protocol":
 		r.Protocol = e.Value
@@ -81,9 +84,6 @@ func parseEntry(r *jackfield.Request, e mapper.Entry) error {
 		r.Identity.Proof = jackfield.Proof(e.Value)
 	case "session":
 		r.ID = e.Value
-	}
-	if again {
-		return fmt.Errorf("the entry %s comes twice", e.Key)
 	}
 	return nil
 }

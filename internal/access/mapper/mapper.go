@@ -178,7 +178,7 @@ func (m *Mapper) answer(ctx context.Context, r *jackfield.Request) mapper.Answer
 
 // ask waits for an answer as long as ctx allows.
 func (m *Mapper) ask(ctx context.Context, entries mapper.Entries) mapper.Answer {
-	q := &question{entries: entries, answer: make(chan mapper.Answer, 1)}
+	q := &question{entries: entries, at: time.Now(), answer: make(chan mapper.Answer, 1)}
 	if err := m.enqueue(q); err != nil {
 		return mapper.Answer{Err: err}
 	}

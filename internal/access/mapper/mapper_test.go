@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -86,6 +87,7 @@ var programs = map[string]func(){
 			os.Exit(4)
 		}
 		answer("success:" + strconv.Itoa(child.Pid))
+		io.Copy(io.Discard, os.Stdin) // one that exits with its input unread is denied
 	},
 }
 

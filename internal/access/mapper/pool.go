@@ -11,6 +11,7 @@ import (
 // A question waits for an answer.
 type question struct {
 	entries mapper.Entries
+	at      time.Time          // since when it waits
 	asked   *process           // nil while it waits; guarded by Mapper.mu
 	answer  chan mapper.Answer // has room for the one answer, so nobody waits for who has gone
 }
@@ -150,7 +151,7 @@ func (m *Mapper) fail(most int, err error) {
 func (m *Mapper) start(asked bool) bool {
 	p, err := m.launch.start(m.options, nil, m.log)
 	if err != nil {
-		m.startFailed(asked, err)
+		m.startFailed(asked, time.Now(), err)
 		return false
 	}
 	m.all[p] = true
@@ -160,10 +161,15 @@ func (m *Mapper) start(asked bool) bool {
 	return true
 }
 
-// startFailed denies the questions that the process would have been given, or tries again later.
-func (m *Mapper) startFailed(asked bool, err error) {
+// startFailed denies the questions that a process, which was started at that time, would have been given, or tries again later.
+// Those that came after its start have others.
+func (m *Mapper) startFailed(asked bool, began time.Time, err error) {
 	if asked || m.closed {
-		m.fail(m.options.Batch, err)
+		older := 0
+		for older < min(len(m.queue), m.options.Batch) && !m.queue[older].at.After(began) {
+			older++
+		}
+		m.fail(older, err)
 		return
 	}
 	if !m.pausing { // one line for those that were started together
@@ -194,7 +200,7 @@ func (m *Mapper) await(p *process, asked bool) {
 	defer m.mu.Unlock()
 	m.starting--
 	if err != nil {
-		m.startFailed(asked, err)
+		m.startFailed(asked, p.began, err)
 		m.dispatch() // what it did not take
 		return
 	}

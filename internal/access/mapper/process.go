@@ -30,6 +30,7 @@ type process struct {
 	input        *os.File // to its standard input
 	output       *os.File // from its standard output
 	leaveHung    bool
+	began        time.Time
 
 	exited  chan struct{} // closed when it has ended
 	failure error         // valid then; nil is exit status 0
@@ -46,7 +47,7 @@ type process struct {
 
 // start starts the program. The trace may be nil.
 func (l launch) start(o Options, trace *mapper.Trace, log *slog.Logger) (*process, error) {
-	p := &process{leaveHung: o.LeaveHung, exited: make(chan struct{})}
+	p := &process{leaveHung: o.LeaveHung, began: time.Now(), exited: make(chan struct{})}
 	stdin, input, err := os.Pipe()
 	if err != nil {
 		return nil, err
