@@ -44,3 +44,5 @@ soak:
 bench: peers
 	$(GO) run ./bench relay
 	JACKFIELD_PEERS=$(abspath $(PEERS)) $(GO) run ./bench tcpmux
+	JACKFIELD_PEERS=$(abspath $(PEERS)) $(GO) run ./bench mapper
+	JACKFIELD_PEERS=$(abspath $(PEERS)) $(GO) run ./bench tunnel
