@@ -83,7 +83,7 @@ func (l launch) start(o Options, trace *mapper.Trace, log *slog.Logger) (*proces
 func explainStart(err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOENT):
-		return fmt.Errorf("%w: it, or the interpreter in its #! line, does not exist (does the line end with a CR?)", err)
+		return fmt.Errorf("%w: it, or the interpreter in its #! line, does not exist; a CR at the end of that line does this, too", err)
 	case errors.Is(err, syscall.ENOEXEC):
 		return fmt.Errorf("%w: it is no program, and no script that begins with #!", err)
 	}
