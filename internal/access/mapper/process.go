@@ -85,7 +85,7 @@ func explainStart(err error) error {
 	case errors.Is(err, syscall.ENOENT):
 		return fmt.Errorf("%w: it, or the interpreter in its #! line, does not exist; a CR at the end of that line does this, too", err)
 	case errors.Is(err, syscall.ENOEXEC):
-		return fmt.Errorf("%w: it is no program, and no script that begins with #!", err)
+		return fmt.Errorf("%w: it is no program, and no script with a #! line", err)
 	}
 	return err
 }
