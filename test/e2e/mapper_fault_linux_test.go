@@ -23,15 +23,15 @@ type mapperFault struct {
 }
 
 // The timeouts: one that is waited for, and one that must not be the reason.
-const soon, late = "1s", "25s"
+const soon, late = "4s", "25s"
 
 var mapperFaults = []mapperFault{
 	{"version 0", late, `^bad version "0": it must be a number from 1 on$`, `version:0 .*bad version`},
 	{"version 2", late, "", `version:2 .*understands versions up to 2; version 1 is spoken`},
-	{"version absent", soon, `^no (version|answer) within 1s$`, `denied: no version within 1s$`},
+	{"version absent", soon, `^no (version|answer) within 4s$`, `denied: no version within 4s$`},
 	{"noise", late, `^NUL byte in a line`, ""},
 	{"noise in answer", late, `NUL byte in a line`, ""},
-	{"noise in answer and hangs", soon, `within 1s$|NUL byte in a line`, ""},
+	{"noise in answer and hangs", soon, `within 4s$|NUL byte in a line`, ""},
 	{"flood before version", late, `^line too long: no line end within 8192 bytes$`, ""},
 	{"flood in answer", late, `line too long: no line end within 8192 bytes$`, ""},
 	{"unknown id", late, `^no answer to request "1": the application's output ended$`, `skipped: a response to "999", which was not asked`},
@@ -49,12 +49,12 @@ var mapperFaults = []mapperFault{
 	{"exit after the answer", late, "", `request "1" is allowed, if the exit status is 0`},
 	{"exit 1", late, `^the application failed: exit status 1$`, `exit status 1`},
 	{"killed", late, `^the application failed: signal: killed$`, `signal: killed`},
-	{"silent", soon, `^no (version|answer) within 1s$`, `denied: no version within 1s$`},
-	{"silent after version", soon, `^no answer within 1s$`, ""},
-	{"never exits", soon, `within 1s$`, `denied: an answer, but no end of the program within 1s`},
-	{"closes stdin", soon, `within 1s$`, ""},
+	{"silent", soon, `^no (version|answer) within 4s$`, `denied: no version within 4s$`},
+	{"silent after version", soon, `^no answer within 4s$`, ""},
+	{"never exits", soon, `within 4s$`, `denied: an answer, but no end of the program within 4s`},
+	{"closes stdin", soon, `within 4s$`, ""},
 	{"closes stdin and answers", late, `^the application closed its standard input before all was written`, ""},
-	{"stubborn", soon, `within 1s$`, ""},
+	{"stubborn", soon, `within 4s$`, ""},
 }
 
 // service is a name for the fault.
