@@ -28,7 +28,8 @@ func NewSessions(instance string) *Sessions {
 	return &Sessions{instance: instance, live: make(map[string]*Session)}
 }
 
-func (t *Sessions) newID() string {
+// NewID makes the short id of a request, which no other request of this server ever has.
+func (t *Sessions) NewID() string {
 	return t.instance + "-" + strconv.FormatUint(t.last.Add(1), 36)
 }
 

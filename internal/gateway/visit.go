@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"time"
 
 	"jackfield"
 )
@@ -25,16 +24,7 @@ type Visit struct {
 // Admit begins the pipeline: what needs only the address, then the global, listener and source limits. The caller calls
 // Leave when the connection is done with. ctx bounds the whole visit and what comes of it.
 func (g *Gateway) Admit(ctx context.Context, l *Listener, source, local netip.AddrPort) (*Visit, error) {
-	v := &Visit{gateway: g, listener: l, ctx: ctx}
-	v.record.Request = jackfield.Request{
-		ID:       g.Sessions.newID(),
-		Time:     time.Now(),
-		Listener: l.Name,
-		Protocol: l.Protocol,
-		Source:   unmap(source),
-		Local:    unmap(local),
-		Identity: jackfield.Identity{Proof: jackfield.ProofNone},
-	}
+	v := g.visit(ctx, l, source, local)
 	if err := v.admit(); err != nil {
 		err = v.Refuse(err)
 		v.Leave()
@@ -49,19 +39,8 @@ func unmap(a netip.AddrPort) netip.AddrPort {
 
 // Step 1.
 func (v *Visit) admit() error {
-	for i, level := range v.outerLevels() {
-		early, ok := level.ACL.(jackfield.EarlyPolicy)
-		if !ok {
-			continue
-		}
-		decision, decided := early.DecideEarly(&v.record.Request)
-		if !decided {
-			continue
-		}
-		if err := v.note(decision); err != nil {
-			return err
-		}
-		v.decided[i] = true
+	if err := v.screen(); err != nil {
+		return err
 	}
 	for _, level := range v.outerLevels() {
 		if err := v.enter(level.Limit); err != nil {
