@@ -1,16 +1,19 @@
 // Package mihini is the listener to which devices dial in that speak the Mihini protocol. It serves no clients: a device's
 // link goes into the table of links, and services are reached through it from other listeners.
 //
-// A device is known by its address. Whoever connects from elsewhere, or does not begin with LISTEN in time, is closed without
-// a word, for the protocol has none.
+// A device is known by its address or, on a listener with TLS, by its certificate. Whoever is not known, or does not begin with
+// LISTEN in time, is closed without a word, for the protocol has none.
 package mihini
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"time"
 
@@ -40,8 +43,12 @@ type Handler struct {
 	Gateway  *gateway.Gateway
 	Listener *gateway.Listener
 	Devices  *link.Devices
-	Known    []Device // no address is that of two
+	Known    []Device // without TLS, no address is that of two
 	Log      *slog.Logger
+
+	// With TLS, which must require client certificates, NameOf tells whose certificate it is that was verified.
+	TLS    *tls.Config // nil: none
+	NameOf func(*x509.Certificate) (device string, err error)
 
 	waiting chan struct{}
 }
@@ -54,6 +61,7 @@ func New(h Handler) *Handler {
 
 var (
 	errUnknownDevice = errors.New("no device is configured for this address")
+	errNoCertificate = errors.New("it showed no certificate")
 	errCrowded       = fmt.Errorf("%d connections have not sent LISTEN yet", MaxWaiting)
 )
 
@@ -66,55 +74,50 @@ func (h *Handler) Serve(ctx context.Context, c *listen.Client) {
 		return
 	}
 	defer visit.Leave()
-	device := h.find(c.Source.Addr())
-	if device == nil {
-		visit.Refuse(jackfield.Refuse(jackfield.Denied, "unknown device", errUnknownDevice))
-		c.Reset()
-		return
-	}
-	server, err := h.accept(ctx, c, device)
+	device, server, err := h.accept(ctx, visit, c)
 	switch {
 	case ctx.Err() != nil || errors.Is(err, io.EOF):
 		return // stopping, or a connection that was opened and closed again
 	case err != nil:
-		visit.Refuse(jackfield.Refuse(jackfield.Invalid, "not a device", fmt.Errorf("device %s: %w", device.Name, err)))
+		visit.Refuse(err)
 		c.Reset()
 		return
 	}
 	h.link(ctx, visit, c, device, server)
 }
 
-// find returns the device that is known at an address.
-func (h *Handler) find(a netip.Addr) *Device {
-	for i, d := range h.Known {
-		if d.From == nil {
-			return &h.Known[i]
-		}
-		for _, network := range d.From {
-			if network.Contains(a.WithZone("")) {
-				return &h.Known[i]
-			}
-		}
-	}
-	return nil
-}
-
-// accept waits for LISTEN.
-func (h *Handler) accept(ctx context.Context, c *listen.Client, device *Device) (*mihini.Server, error) {
+// accept finds out who it is, and waits for LISTEN.
+func (h *Handler) accept(ctx context.Context, visit *gateway.Visit, c *listen.Client) (*Device, *mihini.Server, error) {
 	select {
 	case h.waiting <- struct{}{}:
 		defer func() { <-h.waiting }()
 	default:
-		return nil, errCrowded
+		return nil, nil, notADevice(errCrowded)
 	}
 	if err := mihini.Tune(c.Conn, deadTime); err != nil {
-		return nil, err
+		return nil, nil, notADevice(err)
 	}
+	conn, device, err := h.identify(ctx, visit, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	server, err := h.awaitListen(ctx, conn, device)
+	if err != nil {
+		return nil, nil, notADevice(fmt.Errorf("device %s: %w", device.Name, err))
+	}
+	return device, server, nil
+}
+
+func notADevice(why error) error { return jackfield.Refuse(jackfield.Invalid, "not a device", why) }
+
+func unknown(why error) error { return jackfield.Refuse(jackfield.Denied, "unknown device", why) }
+
+func (h *Handler) awaitListen(ctx context.Context, conn net.Conn, device *Device) (*mihini.Server, error) {
 	o := device.Options
 	o.ProtocolError = func(err error) {
 		h.Log.Warn("device broke the protocol", "device", device.Name, "listener", h.Listener.Name, "error", err)
 	}
-	return mihini.Accept(ctx, c.Conn, o)
+	return mihini.Accept(ctx, conn, o)
 }
 
 // link serves the device's link until it ends.
