@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/netip"
 	"time"
 
@@ -46,12 +45,15 @@ type Handler struct {
 	Known    []Device // without TLS, no address is that of two
 	Log      *slog.Logger
 
-	// With TLS, which must require client certificates, NameOf tells whose certificate it is that was verified.
-	TLS    *tls.Config // nil: none
-	NameOf func(*x509.Certificate) (device string, err error)
+	TLS  *tls.Config // it must require client certificates; nil: none
+	Peer PeerFunc    // with TLS
 
 	waiting chan struct{}
 }
+
+// A PeerFunc tells the name of the device whose certificate was verified. The context that it makes of ctx ends when the
+// certificate becomes void; release is called when it is not needed any more.
+type PeerFunc func(ctx context.Context, c *x509.Certificate) (device string, inForce context.Context, release func(), err error)
 
 // New makes a handler ready.
 func New(h Handler) *Handler {
@@ -74,7 +76,7 @@ func (h *Handler) Serve(ctx context.Context, c *listen.Client) {
 		return
 	}
 	defer visit.Leave()
-	device, server, err := h.accept(ctx, visit, c)
+	v, server, err := h.accept(ctx, visit, c)
 	switch {
 	case ctx.Err() != nil || errors.Is(err, io.EOF):
 		return // stopping, or a connection that was opened and closed again
@@ -83,11 +85,12 @@ func (h *Handler) Serve(ctx context.Context, c *listen.Client) {
 		c.Reset()
 		return
 	}
-	h.link(ctx, visit, c, device, server)
+	defer v.release()
+	h.link(v.ctx, visit, c, v.device, server)
 }
 
 // accept finds out who it is, and waits for LISTEN.
-func (h *Handler) accept(ctx context.Context, visit *gateway.Visit, c *listen.Client) (*Device, *mihini.Server, error) {
+func (h *Handler) accept(ctx context.Context, visit *gateway.Visit, c *listen.Client) (*visitor, *mihini.Server, error) {
 	select {
 	case h.waiting <- struct{}{}:
 		defer func() { <-h.waiting }()
@@ -97,27 +100,28 @@ func (h *Handler) accept(ctx context.Context, visit *gateway.Visit, c *listen.Cl
 	if err := mihini.Tune(c.Conn, deadTime); err != nil {
 		return nil, nil, notADevice(err)
 	}
-	conn, device, err := h.identify(ctx, visit, c)
+	v, err := h.identify(ctx, visit, c)
 	if err != nil {
 		return nil, nil, err
 	}
-	server, err := h.awaitListen(ctx, conn, device)
+	server, err := h.awaitListen(v)
 	if err != nil {
-		return nil, nil, notADevice(fmt.Errorf("device %s: %w", device.Name, err))
+		v.release()
+		return nil, nil, notADevice(fmt.Errorf("device %s: %w", v.device.Name, err))
 	}
-	return device, server, nil
+	return v, server, nil
 }
 
 func notADevice(why error) error { return jackfield.Refuse(jackfield.Invalid, "not a device", why) }
 
 func unknown(why error) error { return jackfield.Refuse(jackfield.Denied, "unknown device", why) }
 
-func (h *Handler) awaitListen(ctx context.Context, conn net.Conn, device *Device) (*mihini.Server, error) {
-	o := device.Options
+func (h *Handler) awaitListen(v *visitor) (*mihini.Server, error) {
+	o := v.device.Options
 	o.ProtocolError = func(err error) {
-		h.Log.Warn("device broke the protocol", "device", device.Name, "listener", h.Listener.Name, "error", err)
+		h.Log.Warn("device broke the protocol", "device", v.device.Name, "listener", h.Listener.Name, "error", err)
 	}
-	return mihini.Accept(ctx, conn, o)
+	return mihini.Accept(v.ctx, v.conn, o)
 }
 
 // link serves the device's link until it ends.
