@@ -53,11 +53,19 @@ func checkLoopback(s string) error {
 	if err := checkListen(s); err != nil {
 		return err
 	}
-	host, _, _ := net.SplitHostPort(s)
-	if address, err := netip.ParseAddr(host); err == nil && address.Unmap().IsLoopback() || host == "localhost" {
-		return nil
+	if !isLoopback(s) {
+		return errors.New("the host must be " + loopbackHosts)
 	}
-	return errors.New("the host must be a loopback address: 127.0.0.1, ::1 or localhost")
+	return nil
+}
+
+const loopbackHosts = "a loopback address: 127.0.0.1, ::1 or localhost"
+
+// isLoopback wants what checkListen accepts.
+func isLoopback(listen string) bool {
+	host, _, _ := net.SplitHostPort(listen)
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.Unmap().IsLoopback() || strings.EqualFold(host, "localhost")
 }
 
 // checkDial accepts "host:port" and "unix:/path".
@@ -142,13 +150,18 @@ func checkHost(host string) error {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return nil
 	}
+	return checkHostName(strings.ReplaceAll(strings.TrimSuffix(host, "."), "_", "x")) // service discovery uses names with underscores
+}
+
+// checkHostName tells a DNS name from a mistake.
+func checkHostName(host string) error {
 	const maxHost = 253 // RFC 1035, section 2.3.4, without the root's dot
 	if host == "" || len(host) > maxHost {
 		return errors.New("the host is missing or too long")
 	}
-	labels := strings.Split(strings.TrimSuffix(host, "."), ".")
+	labels := strings.Split(host, ".")
 	for _, label := range labels {
-		if jackfield.CheckLabel(strings.ReplaceAll(label, "_", "x")) != nil { // service discovery uses names with underscores
+		if jackfield.CheckLabel(label) != nil {
 			return errors.New("the host is neither a name nor an IP address")
 		}
 	}

@@ -7,12 +7,10 @@ import (
 	"time"
 )
 
-const (
-	commandOnly = "`command`"
+var commandOnly = []string{"`command`"}
 
-	// What is handed to a program at most, well within what any system takes.
-	maxWords = 64 << 10 // bytes of a command, and of the variables of one block
-)
+// What is handed to a program at most, well within what any system takes.
+const maxWords = 64 << 10 // bytes of a command, and of the variables of one block
 
 var commandAttributes = []attribute{
 	{

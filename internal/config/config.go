@@ -31,6 +31,7 @@ import (
 // Config is a whole configuration. Where is a place in it, such as "jackfield.hcl:14" or "conf.d/lab.hcl:3".
 type Config struct {
 	DataDir string // absolute, or relative to the working directory as the file's own path is
+	Store   Store
 	Log     Log
 	Audit   Audit
 	Admin   *Admin // nil: no HTTP port
@@ -51,6 +52,8 @@ type Config struct {
 	Stations  []*Station
 	Mappers   []*Mapper
 	Devices   []*Device
+	Users     []*User  // further ones may be in the store
+	Groups    []*Group // likewise
 
 	// Files is every file that was read, by include and by the function file too, and Dirs the directories in which the
 	// patterns of include look for more; a new one there belongs to the configuration. The main file is the first. A
@@ -67,11 +70,14 @@ type Log struct {
 	Format string // "auto", "text" or "json"
 }
 
-// Audit says where the audit goes.
+// Audit says where the audit goes, and how long it stays in the store.
 type Audit struct {
 	Path    string
 	MaxSize int64 // bytes; 0: never rotated
 	Keep    int   // rotated files
+
+	Retention     time.Duration // of records in the store; 0: for ever
+	RetentionSize int64         // bytes that they may have together; 0: no limit
 }
 
 // Admin is the HTTP port for metrics and health.
@@ -97,7 +103,24 @@ type Listener struct {
 	HelpListsAll  bool
 	AcceptMessage string
 
-	ListenTimeout time.Duration // of protocol "mihini" only
+	// Of protocol "mihini" only.
+	ListenTimeout time.Duration
+	TLS           bool // devices are known by their client certificates, whose name is the device's
+
+	// Of protocols "https" and "http", and of "mihini" with TLS.
+	Names []string // by which the server is reached, besides localhost: DNS names in lower case and IP addresses; may be nil
+
+	// Of protocol "https", and of "mihini" with TLS.
+	CertificateFile string // both files or, empty, neither; whether they exist is not known here
+	KeyFile         string
+	MinTLS          string // "1.2" or "1.3"
+
+	ClientCertificates string // "off" or "optional"; of protocol "https" only
+	Insecure           bool   // clients may be elsewhere than on this machine; of protocol "http" only
+
+	// Of protocols "https" and "http".
+	MaxConnections          int
+	MaxConnectionsPerSource int
 
 	Rules   []access.Rule
 	Limits  access.Limits

@@ -13,7 +13,7 @@ import (
 type Device struct {
 	Name         string         // in lower case
 	Listeners    []string       // names of those, of protocol "mihini", by which it may come
-	From         []netip.Prefix // nil: from everywhere
+	From         []netip.Prefix // nil: from everywhere; it holds on listeners with TLS, too
 	Refuse       bool           // one that comes again is refused while it has a link
 	Strict       bool           // CLOSE ends both directions
 	CloseDelay   time.Duration
@@ -27,8 +27,8 @@ type Device struct {
 var deviceBlock = &block{
 	name:  "device",
 	label: "NAME",
-	doc: "A machine that dials in and speaks the [Mihini protocol](protocols/mihini.md). Its name is a DNS label. It is known by the listener and by its address, for the protocol has no names; " +
-		"a port of its own for each device tells them apart best. What it may be asked to connect to is what services say, and nothing else.",
+	doc: "A machine that dials in and speaks the [Mihini protocol](protocols/mihini.md). Its name is a DNS label. It is known by the listener and by its address, for the protocol has no names: " +
+		"a port of its own for each device tells them apart best. By a listener with `tls = true` it comes with a client certificate for its name, and is known by that. What it may be asked to connect to is what services say, and nothing else.",
 	changes: newSessions,
 	attributes: []attribute{
 		{
@@ -37,7 +37,7 @@ var deviceBlock = &block{
 		},
 		{
 			name: "from", kind: list{of: "networks (CIDR) or addresses"},
-			doc: "Where it comes from. No two devices of a listener may share an address. Unset: from everywhere.",
+			doc: "Where it comes from. No two devices of a listener without TLS may share an address. Unset: from everywhere.",
 		},
 		{
 			name: "on_return", kind: word{"replace", "refuse"}, fallback: "replace",
@@ -107,8 +107,8 @@ func (l *loader) checkDevices() {
 	}
 	for i, d := range l.devices.order {
 		for _, other := range l.devices.order[:i] {
-			if sharesListener(d, other) && sharesAddress(d.From, other.From) {
-				l.fail(d.header, "Devices cannot be told apart", "The device %q, at %s, may come by the same listener from the same address.",
+			if l.sharesPlainListener(d, other) && sharesAddress(d.From, other.From) {
+				l.fail(d.header, "Devices cannot be told apart", "The device %q, at %s, may come by the same listener, which has no TLS, from the same address.",
 					other.Name, other.Where)
 			}
 		}
@@ -149,8 +149,11 @@ func (l *loader) entrances(d *device) []string {
 	return names
 }
 
-func sharesListener(a, b *device) bool {
-	return slices.ContainsFunc(a.Listeners, func(name string) bool { return slices.Contains(b.Listeners, name) })
+// sharesPlainListener says whether two devices come by the same listener without certificates to tell them apart.
+func (l *loader) sharesPlainListener(a, b *device) bool {
+	return slices.ContainsFunc(a.Listeners, func(name string) bool {
+		return slices.Contains(b.Listeners, name) && !l.listeners.byName[name].TLS
+	})
 }
 
 func sharesAddress(a, b []netip.Prefix) bool {

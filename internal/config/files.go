@@ -54,14 +54,15 @@ func (l *loader) cannotRead(path string, err error) {
 func (l *loader) parse(path string, src []byte) hcl.Body {
 	l.noteFile(path)
 	l.problems.order[path] = len(l.problems.order)
-	l.problems.files[path] = &hcl.File{Bytes: src}
+	shown := masked(src, path)
+	l.problems.files[path] = &hcl.File{Bytes: shown}
 	if excess := checkNesting(src, path); excess != nil {
 		l.torn = true
 		l.problems.add(excess)
 		return hcl.EmptyBody()
 	}
 	file, diagnostics := hclsyntax.ParseConfig(src, path, hcl.InitialPos)
-	l.problems.files[path] = file
+	l.problems.files[path] = &hcl.File{Bytes: shown, Body: file.Body, Nav: file.Nav}
 	l.torn = l.torn || diagnostics.HasErrors()
 	l.problems.add(withoutEchoes(diagnostics)...)
 	return file.Body

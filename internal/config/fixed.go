@@ -22,6 +22,17 @@ var fixedArguments = []struct {
 		}
 		return c.Audit.Path
 	}},
+	{"store.url", func(c *Config) string { return c.Store.URL }},
+	{"store.replicas", func(c *Config) string {
+		if c.Store.URL == "" {
+			return "" // it goes with url
+		}
+		return fmt.Sprint(c.Store.Replicas)
+	}},
+	{"store.credentials_file", func(c *Config) string { return c.Store.CredentialsFile }},
+	{"store.ca_file", func(c *Config) string { return c.Store.CAFile }},
+	{"store.certificate_file", func(c *Config) string { return c.Store.CertificateFile }},
+	{"store.key_file", func(c *Config) string { return c.Store.KeyFile }},
 	{"admin.listen", func(c *Config) string {
 		if c.Admin == nil {
 			return ""

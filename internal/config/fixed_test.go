@@ -12,7 +12,7 @@ func TestFixedChanges(t *testing.T) {
 		want      []string
 	}{
 		"nothing":      {``, ``, nil},
-		"what is live": {`log { level = "info" }`, "max_sessions = 5\nlog { level = \"debug\" }\naudit { keep = 3 }", nil},
+		"what is live": {`log { level = "info" }`, "max_sessions = 5\nlog { level = \"debug\" }\naudit {\n keep = 3\n retention = \"1h\"\n}", nil},
 		"moved":        {"user = \"a\"\nadmin {}", "\n\nadmin { listen = \"127.0.0.1:9078\" }\nuser = \"a\"", nil},
 		"written out": {``, `
 			data_dir = "/var/lib/jackfield"
@@ -35,6 +35,17 @@ func TestFixedChanges(t *testing.T) {
 			"user (removed; it stood at jackfield.hcl:2)", "admin.listen (removed; it stood at jackfield.hcl:3)",
 		}},
 		"removed from a block that stays": {`log { format = "json" }`, "\nlog {}", []string{"log.format (jackfield.hcl:2)"}},
+		"store, written otherwise": {
+			`store { url = "nats://a,b" }`, "store {\n url = \"nats://a:4222,nats://b:4222\"\n replicas = \"3\"\n}", nil,
+		},
+		"store, still embedded": {``, `store {}`, nil},
+		"store, in a cluster": {``, "store {\n url = \"nats://a\"\n ca_file = \"x\"\n}", []string{
+			"store.url (jackfield.hcl:2)", "store.replicas (jackfield.hcl:1)", "store.ca_file (jackfield.hcl:3)",
+		}},
+		"store, otherwise": {"store {\n url = \"nats://a\"\n replicas = 1\n}", "store {\n url = \"nats://a\"\n}", []string{
+			"store.replicas (jackfield.hcl:1)",
+		}},
+		"who there is": {`user "a" { admin = true }`, `group "b" { members = ["a"] }`, nil},
 		"one of several groups": {
 			`groups = ["a", "b"]`, `groups = ["a", "c"]`, []string{"groups (jackfield.hcl:1)"},
 		},

@@ -22,6 +22,8 @@ var protocols = []protocol{
 	{name: "tcpmux", names: true},
 	{name: "tcp"},
 	{name: "mihini", links: true},
+	{name: "https", names: true, identifies: true},
+	{name: "http", names: true, identifies: true},
 }
 
 func protocolNames() word {
@@ -42,10 +44,10 @@ func protocolNamed(name string) protocol {
 	return protocol{}
 }
 
-const (
-	tcpmuxOnly = `"tcpmux"`
-	tcpOnly    = `"tcp"`
-	mihiniOnly = `"mihini"`
+var (
+	tcpmuxOnly = []string{`"tcpmux"`}
+	tcpOnly    = []string{`"tcp"`}
+	mihiniOnly = []string{`"mihini"`}
 )
 
 var listenerBlock = &block{
@@ -57,7 +59,8 @@ var listenerBlock = &block{
 	attributes: slices.Concat([]attribute{
 		{
 			name: "protocol", kind: protocolNames(), required: true,
-			doc: "What it speaks: `tcpmux` serves every service that lists this listener, by name; `tcp` serves one; by `mihini` devices dial in, see [device](#device-name).",
+			doc: "What it speaks: `tcpmux` serves every service that lists this listener, by name; `tcp` serves one; by `mihini` devices dial in, see [device](#device-name). " +
+				"`https` is the API, whose callers prove who they are, and publishes services that list this listener; `http` is the same without TLS, for a reverse proxy or tools on this machine.",
 		},
 		{
 			name: "listen", kind: text{what: "`\"HOST:PORT\"`", check: checkListenRange}, required: true, changes: atOnce,
@@ -92,7 +95,7 @@ var listenerBlock = &block{
 			name: "listen_timeout", kind: duration{time.Second, time.Minute}, fallback: "10s", only: mihiniOnly,
 			doc: "How long a device may take to send its LISTEN.",
 		},
-	}, limitAttributes, userAttributes, programAttributes),
+	}, webAttributes, limitAttributes, userAttributes, programAttributes),
 	blocks: []*block{ruleBlock, proxyProtocolBlock, resourcesBlock},
 }
 
@@ -132,9 +135,11 @@ func (s *section) listener() []*Listener {
 		Program:       s.program(),
 		Where:         s.where(s.header),
 	}
+	s.web(out)
 	in := place{}
 	if p.name != "" {
 		s.checkSelected(`"` + p.name + `"`)
+		s.checkTLS(out)
 		if !p.identifies {
 			in.anonymous = p.name
 		}

@@ -27,6 +27,8 @@ type loader struct {
 	stations  named[station]
 	mappers   named[Mapper]
 	devices   named[device]
+	users     named[User]
+	groups    named[Group]
 	attached  []item // names of mappers, where they are attached
 
 	claimed        map[string]hcl.Range // addresses that are listened on
@@ -44,6 +46,16 @@ func Load(path string) (*Config, *Problems) { return valid(load(path, readFile))
 // Reload is Load for a server at work, which nothing may keep waiting: the main file must be an ordinary one, too. Load also
 // reads a pipe, such as /dev/stdin.
 func Reload(path string) (*Config, *Problems) { return valid(load(path, readRegular)) }
+
+// LoadText is Reload for a main file that would hold text; path says where it would be.
+func LoadText(path string, text []byte) (*Config, *Problems) {
+	return valid(load(path, func(_ string, max int) ([]byte, error) {
+		if len(text) > max {
+			return nil, fmt.Errorf("it has more than %d bytes", max)
+		}
+		return text, nil
+	}))
+}
 
 func valid(c *Config, problems *Problems) (*Config, *Problems) {
 	if problems.HasErrors() {

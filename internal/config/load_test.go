@@ -37,7 +37,7 @@ func TestDefaults(t *testing.T) {
 	want := &Config{
 		DataDir: "/var/lib/jackfield",
 		Log:     Log{slog.LevelInfo, "auto"},
-		Audit:   Audit{filepath.FromSlash("/var/lib/jackfield/audit.jsonl"), 64 << 20, 8},
+		Audit:   Audit{filepath.FromSlash("/var/lib/jackfield/audit.jsonl"), 64 << 20, 8, 90 * 24 * time.Hour, 1 << 30},
 
 		DrainTimeout: 10 * time.Second,
 		Files:        []string{path},
@@ -206,5 +206,24 @@ func TestProblemsForPrograms(t *testing.T) {
 	}
 	if bytes.Contains(plain.Bytes(), []byte("\x1b")) || !bytes.Contains(colour.Bytes(), []byte("\x1b[31m")) {
 		t.Errorf("colour is wrong in %q or %q", plain.String(), colour.String())
+	}
+}
+
+// A configuration that is not stored anywhere is read as if it stood at the path.
+func TestLoadText(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "more.hcl"), []byte(`listener "mux" {
+  protocol = "tcpmux"
+  listen   = "127.0.0.1:0"
+}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "jackfield.hcl")
+	c, problems := LoadText(path, []byte(`include = ["more.hcl"]`))
+	if c == nil || len(c.Listeners) != 1 || c.DataDir != "/var/lib/jackfield" {
+		t.Errorf("%v, %v", c, problems.Err())
+	}
+	if c, _ := LoadText(path, bytes.Repeat([]byte("#"), 1<<20+1)); c != nil {
+		t.Error("a text without end is read")
 	}
 }

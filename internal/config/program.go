@@ -170,7 +170,7 @@ func (s *section) resource(a attribute, value cty.Value) uint64 {
 // refuseResources reports limits of programs where there is none.
 func (s *section) refuseResources() {
 	for _, b := range s.blocks.OfType(resourcesBlock.name) {
-		s.fail(b.DefRange, "Block out of place", "%q may stand only with %s.", b.Type, commandOnly)
+		s.fail(b.DefRange, "Block out of place", "%q may stand only with %s.", b.Type, alternatives(commandOnly))
 	}
 }
 

@@ -92,7 +92,7 @@ func writeBlock(out *bytes.Buffer, b *documentedBlock) {
 	out.WriteString("\n\n| argument | value | default | changes | what it does |\n|---|---|---|---|---|\n")
 	for _, a := range b.attributes {
 		fmt.Fprintf(out, "| `%s` | %s | %s | %s | %s |\n",
-			a.name, a.kind.describe(), a.defaultText(), b.effect(a), a.meaning(b.selector))
+			a.name, a.kind.describe(), a.defaultText(), b.effect(a), b.meaning(a))
 	}
 }
 
@@ -118,12 +118,12 @@ func (a attribute) defaultText() string {
 	return "`\"" + a.fallback + "\"`"
 }
 
-func (a attribute) meaning(selector string) string {
-	if a.only == "" {
+func (b *block) meaning(a attribute) string {
+	if len(a.only) == 0 {
 		return a.doc
 	}
-	only := selector + a.only
-	if selector != "" {
+	only := b.condition(a)
+	if b.selector != "" {
 		only = "`" + only + "`"
 	}
 	return "Only with " + only + ". " + a.doc

@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"math"
 	"slices"
 	"time"
 
@@ -15,7 +16,7 @@ var rootBlock = &block{
 	attributes: slices.Concat([]attribute{
 		{
 			name: "data_dir", kind: text{what: "path", check: checkPath}, fallback: "/var/lib/jackfield", changes: restart,
-			doc: "Where the server keeps its state: `admin.sock` and, unless `audit` says otherwise, the audit.",
+			doc: "Where the server keeps its state: the store, unless [store](#store) says otherwise, its certificate authority, `admin.sock` and, unless `audit` says otherwise, the audit.",
 		},
 		{
 			name: "include", kind: list{of: "paths or patterns such as `\"conf.d/*.hcl\"`"},
@@ -36,7 +37,10 @@ var rootBlock = &block{
 		},
 		mapperAttribute,
 	}, limitAttributes, serverUserAttributes, programAttributes),
-	blocks: []*block{logBlock, auditBlock, adminBlock, resourcesBlock, ruleBlock, listenerBlock, serviceBlock, stationBlock, mapperBlock, deviceBlock},
+	blocks: []*block{
+		storeBlock, logBlock, auditBlock, adminBlock, resourcesBlock, ruleBlock, listenerBlock, serviceBlock, stationBlock, mapperBlock, deviceBlock,
+		userBlock, groupBlock,
+	},
 }
 
 func (l *loader) decode(body hcl.Body) *Config {
@@ -53,6 +57,7 @@ func (l *loader) decode(body hcl.Body) *Config {
 		DrainTimeout: s.duration("drain_timeout"),
 		Mapper:       s.mapperName(),
 	}
+	c.Store = s.store()
 	c.Log = s.log()
 	c.Audit = s.audit(c.DataDir)
 	c.Admin = s.admin()
@@ -75,6 +80,12 @@ func (l *loader) decode(body hcl.Body) *Config {
 	}
 	for _, inner := range s.each(deviceBlock) {
 		c.Devices = append(c.Devices, inner.device())
+	}
+	for _, inner := range s.each(userBlock) {
+		c.Users = append(c.Users, inner.user())
+	}
+	for _, inner := range s.each(groupBlock) {
+		c.Groups = append(c.Groups, inner.group())
 	}
 	return c
 }
@@ -105,7 +116,7 @@ func (s *section) log() Log {
 
 var auditBlock = &block{
 	name:    "audit",
-	doc:     "The audit: an open and a close record for each session, and a record of each refusal, as JSON lines.",
+	doc:     "The audit: an open and a close record for each session, and a record of each refusal, as JSON lines in a file and, to be searched, in the store.",
 	changes: atOnce,
 	attributes: []attribute{
 		{
@@ -120,12 +131,26 @@ var auditBlock = &block{
 			name: "keep", kind: count{1, 10_000}, fallback: "8",
 			doc: "How many rotated files are kept.",
 		},
+		{
+			name: "retention", kind: duration{0, math.MaxInt64}, fallback: "2160h",
+			doc: "How long a record stays in the store: 90 days unless set. `\"0s\"`: for ever.",
+		},
+		{
+			name: "retention_size", kind: size{}, fallback: "1GiB",
+			doc: "How much the records in the store may take; beyond it the oldest go. `0`: no limit.",
+		},
 	},
 }
 
 func (s *section) audit(dataDir string) Audit {
 	inner := s.oneOrEmpty(auditBlock)
-	a := Audit{Path: defaultAudit(dataDir), MaxSize: inner.size("max_size"), Keep: inner.count("keep")}
+	a := Audit{
+		Path:          defaultAudit(dataDir),
+		MaxSize:       inner.size("max_size"),
+		Keep:          inner.count("keep"),
+		Retention:     inner.duration("retention"),
+		RetentionSize: inner.size("retention_size"),
+	}
 	if inner.has("path") {
 		a.Path = s.path(inner.text("path"))
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -23,10 +24,10 @@ type attribute struct {
 	name     string
 	kind     kind
 	required bool
-	fallback string // the default, as it would be written; empty: none
-	changes  effect // empty: the block's
-	only     string // with which protocol or route it may stand; empty: with every one
-	doc      string // Markdown, whole sentences; also shown when the argument is missing or bad
+	fallback string   // the default, as it would be written; empty: none
+	changes  effect   // empty: the block's
+	only     []string // with which protocols or route it may stand; none: with every one
+	doc      string   // Markdown, whole sentences; also shown when the argument is missing or bad
 }
 
 // An effect is when a change has effect on a server that runs.
@@ -37,6 +38,23 @@ const (
 	newSessions effect = "for new sessions"
 	restart     effect = "need a restart" // a reload that changes it is refused; Config.FixedChanges knows each
 )
+
+// goesWith says whether the attribute may stand with what is selected. Empty: nothing is.
+func (a attribute) goesWith(selected string) bool {
+	return len(a.only) == 0 || slices.Contains(a.only, selected)
+}
+
+// condition is what the attribute may stand with, in words.
+func (b *block) condition(a attribute) string { return b.selector + alternatives(a.only) }
+
+// alternatives joins words as in "a, b or c".
+func alternatives(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
 
 // effect is when a change of one of the block's attributes has effect.
 func (b *block) effect(a attribute) effect { return cmp.Or(a.changes, b.changes) }
@@ -68,7 +86,7 @@ func (b *block) attribute(name string) *attribute {
 }
 
 // onlyWith returns attributes that may stand only with what is selected.
-func onlyWith(selected string, attributes []attribute) []attribute {
+func onlyWith(selected []string, attributes []attribute) []attribute {
 	attributes = slices.Clone(attributes)
 	for i := range attributes {
 		attributes[i].only = selected

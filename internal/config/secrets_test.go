@@ -86,25 +86,74 @@ func TestSecretsAreNotReported(t *testing.T) {
 		`limits { as = SECRET }`,
 		`station "s" { lease = SECRET }`,
 		`service "${SECRET}" {}`,
+		`store { url = SECRET }`,
+		`store { url = "nats://${SECRET}@host" }`,
+		`store { url = "nats://${SECRET}/" }`,
+		`store { replicas = SECRET }`,
+		`audit { retention = SECRET }`,
+		`audit { retention_size = SECRET }`,
+		`listener "l" { names = ["${SECRET}:"] }`,
+		`listener "l" { min_tls = SECRET }`,
+		`listener "l" { max_connections = SECRET }`,
+		`user "a" { password_hash = SECRET }`,
+		`user "a" { password_hash = [SECRET] }`,
+		`user "a" { groups = ["${SECRET}:"] }`,
+		`group "a" { members = ["${SECRET}:"] }`,
 	} {
 		t.Run(s, func(t *testing.T) {
 			_, problems := Load(write(t, strings.ReplaceAll(s, "SECRET", `env("JACKFIELD_TEST_SECRET")`)))
 			if !problems.HasErrors() {
 				t.Fatal("no error")
 			}
-			var text bytes.Buffer
-			if err := problems.WriteText(&text, true); err != nil {
-				t.Fatal(err)
-			}
-			list, err := json.Marshal(problems.List())
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, report := range []string{text.String(), string(list), problems.Err().Error()} {
-				if strings.Contains(report, secret) {
-					t.Error(report)
-				}
-			}
+			checkNotReported(t, problems, secret)
 		})
+	}
+}
+
+// Nor does one show a secret that stands in the file, whatever else is wrong beside it.
+func TestSecretsInTheFileAreNotReported(t *testing.T) {
+	const secret = "s3cr3t-v4lue"
+	for _, s := range []string{
+		`user "a" { password_hash = "SECRET" }`,
+		`user "a b" { password_hash = "$argon2id$v=19$m=8,t=1,p=1$c2l4dGVlbiBieXRlcyBvaw$SECRET" }`,
+		`user "a" { password_hash = SECRET }`,
+		`user "a" { password_hash "SECRET" }`,
+		`user "a" { password_hash = "SECRET }`,
+		`user "a" { password_hash = "SECRET" admin = true }`,
+		`user "a" { password_hash = { "SECRET" = "SECRET" }.other }`,
+		`user "a" { password_hash = ["SECRET"] }`,
+		`user "a" { password_hash = "\qSECRET" }`,
+		`user "a" { password_hash = file("none", "SECRET") }`,
+		"user \"a\" {\npassword_hash = <<X\nSECRET\nX\n}",
+		`user "a" { hash = "$argon2id$SECRET" }`,
+		`store { url = "nats://ann:SECRET@host" }`,
+		`store { url = "ann:SECRET@host" }`,
+		`store { url = "http://SECRET@host }`,
+		`store { uri = "nats://ann:SECRET@host" }`,
+	} {
+		t.Run(s, func(t *testing.T) {
+			_, problems := Load(write(t, strings.ReplaceAll(s, "SECRET", secret)))
+			if !problems.HasErrors() {
+				t.Fatal("no error")
+			}
+			checkNotReported(t, problems, secret)
+		})
+	}
+}
+
+func checkNotReported(t *testing.T, problems *Problems, secret string) {
+	t.Helper()
+	var text bytes.Buffer
+	if err := problems.WriteText(&text, true); err != nil {
+		t.Fatal(err)
+	}
+	list, err := json.Marshal(problems.List())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, report := range []string{text.String(), string(list), problems.Err().Error()} {
+		if strings.Contains(report, secret) {
+			t.Error(report)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -37,7 +38,8 @@ func (l *loader) open(schema *block, body hcl.Body, header hcl.Range) *section {
 // selected.
 func (s *section) checkRequired(selected string) {
 	for _, a := range s.schema.attributes {
-		if a.required && a.only == selected && !s.has(a.name) {
+		due := selected == "" && len(a.only) == 0 || slices.Contains(a.only, selected)
+		if a.required && due && !s.has(a.name) {
 			s.missing(s.header, "Missing required argument", "The argument %q is required. %s", a.name, a.doc)
 		}
 	}
@@ -86,9 +88,9 @@ func (s *section) at(name string) hcl.Range {
 // checkSelected reports the arguments that cannot stand with what was selected, and those that must.
 func (s *section) checkSelected(selected string) {
 	for _, a := range s.schema.attributes {
-		if a.only != "" && a.only != selected && s.has(a.name) {
+		if !a.goesWith(selected) && s.has(a.name) {
 			s.fail(s.attributes[a.name].NameRange, "Argument out of place", "%q may stand only with %s.",
-				a.name, s.schema.selector+a.only)
+				a.name, s.schema.condition(a))
 		}
 	}
 	s.checkRequired(selected)

@@ -11,10 +11,9 @@ import (
 	"jackfield"
 )
 
-const (
-	addressOnly = "`address`"
-	maxAddress  = 64 // addresses of one service
-)
+var addressOnly = []string{"`address`"}
+
+const maxAddress = 64 // addresses of one service
 
 var serviceBlock = &block{
 	name:  "service",
@@ -25,7 +24,7 @@ var serviceBlock = &block{
 	attributes: slices.Concat([]attribute{
 		{
 			name: "listeners", kind: list{of: "listener names"},
-			doc: "The listeners that publish it, of protocol `tcpmux`. Unset: those of its station. A service that no listener publishes or names is a warning.",
+			doc: "The listeners that publish it, of protocol `tcpmux`, `https` or `http`. Unset: those of its station. A service that no listener publishes or names is a warning.",
 		},
 		{
 			name: "description", kind: text{what: "string, up to 200 bytes", check: checkDescription},

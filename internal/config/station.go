@@ -20,7 +20,7 @@ var stationBlock = &block{
 		},
 		{
 			name: "listeners", kind: list{of: "listener names"},
-			doc: "The listeners, of protocol `tcpmux`, that publish those of its services that list none.",
+			doc: "The listeners, of protocol `tcpmux`, `https` or `http`, that publish those of its services that list none.",
 		},
 		{
 			name: "description", kind: text{what: "string, up to 200 bytes", check: checkDescription},

@@ -33,6 +33,7 @@ type Metrics struct {
 	bytes    *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	mapper   *prometheus.HistogramVec
+	http     *httpMetrics
 
 	paths sync.Map // path -> *pathMetrics
 }
@@ -73,12 +74,14 @@ func New(version string) *Metrics {
 			Help:    "How long decisions of mapper programs took, by outcome: allowed, denied or failed.",
 			Buckets: []float64{0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30},
 		}, []string{"mapper", "outcome"}),
+		http: newHTTPMetrics(),
 	}
 	m.registry.MustRegister(
 		m.sessions, m.opened, m.ended, m.refused, m.bytes, m.duration, m.mapper, buildInfo(version),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
+	m.registry.MustRegister(m.http.collectors()...)
 	return m
 }
 

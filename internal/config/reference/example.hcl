@@ -38,15 +38,27 @@ mapper "corp" {
   max_connections = 5
 }
 
+# Unset: in data_dir.
+store {
+  url              = "nats://10.2.0.1:4222,10.2.0.2:4222,10.2.0.3:4222"
+  replicas         = 3
+  credentials_file = "nats.creds"
+  ca_file          = "nats-ca.pem"
+  certificate_file = "nats.pem"
+  key_file         = "nats.key"
+}
+
 log {
   level  = "info"
   format = "auto"
 }
 
 audit {
-  path     = "audit.jsonl"
-  max_size = "64MiB"
-  keep     = 8
+  path           = "audit.jsonl"
+  max_size       = "64MiB"
+  keep           = 8
+  retention      = "8760h" # a year, in the store
+  retention_size = "4GiB"
 }
 
 admin {
@@ -71,6 +83,38 @@ listener "mux" {
   mapper = "corp" # about the sessions of this listener
   rule "deny" { services = ["*.fpga-2"] }
   rule "allow" { from = ["127.0.0.0/8", "10.0.0.0/8"] }
+}
+
+listener "web" {
+  protocol                   = "https"
+  listen                     = ":8443"
+  names                      = ["jackfield.example.org", "10.1.0.9"]
+  certificate_file           = "jackfield.pem" # unset: the server makes one
+  key_file                   = "jackfield.key"
+  min_tls                    = "1.2"
+  client_certificates        = "optional"
+  max_connections            = 500
+  max_connections_per_source = 50
+}
+
+listener "proxied" {
+  protocol = "http"
+  listen   = "10.1.0.9:8080" # reached by the reverse proxy alone
+  insecure = true
+
+  rule "allow" { groups = ["lab"] }
+}
+
+user "ann" {
+  groups        = ["lab"]
+  admin         = true
+  password_hash = file("ann.hash")
+}
+
+user "guest" {}
+
+group "visitors" {
+  members = ["guest", "eve@example.org"]
 }
 
 listener "meter" {
@@ -146,6 +190,17 @@ device "meter-7" {
   probe         = "1m"
 }
 
+listener "field-tls" {
+  protocol = "mihini"
+  listen   = ":2066"
+  tls      = true # devices have certificates
+  names    = ["field.example.org"]
+}
+
+device "meter-8" {
+  listeners = ["field-tls"]
+}
+
 listener "meter-ports" {
   protocol  = "tcp"
   listen    = "127.0.0.1:7001-7002"
@@ -176,7 +231,7 @@ service "app" {
 
 station "fpga-1" {
   lease       = "none"
-  listeners   = ["mux"]
+  listeners   = ["mux", "web"]
   description = "Kintex board, rack 3"
   mapper      = "corp" # about those of each of its services
 
@@ -184,7 +239,7 @@ station "fpga-1" {
 
   service "console" {
     address = "127.0.0.1:2001"
-    # For listeners that know who the client is: tcpmux and tcp never do, so check warns of these two.
+    # The listener "web" knows who the client is; "mux" never does, and there these two do not match.
     rule "deny" { users = ["guest"] }
     rule "deny" { groups = ["visitors"] }
     rule "allow" {}

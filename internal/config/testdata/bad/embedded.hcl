@@ -1,0 +1,4 @@
+store {
+  replicas = 3
+  key_file = "a.key"
+}
