@@ -45,22 +45,22 @@ A name allows itself only.
 All of it may stand in a file instead, and flags count more:
 
   server = "gw.example:2065"
-  allow  = ["127.0.0.1:22", "192.168.1.9:502"]`,
+  allow  = ["127.0.0.1:22", "192.168.1.9:502"]
+
+Where the server's listener has TLS, the device needs a certificate of the server's authority, which "jackfield certificate
+issue" makes: --ca, --certificate and --key, or ca_file, certificate_file and key_file in the file.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			stored, err := storedDevice(path, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
-			if !cmd.Flags().Changed("server") {
-				o.Server = stored.Server
-			}
-			if !cmd.Flags().Changed("allow") {
-				o.Allow = stored.Allow
-			}
-			if !cmd.Flags().Changed("hold-early-data") {
-				o.HoldEarlyData = stored.HoldEarlyData
-			}
+			orStored(cmd, "server", &o.Server, stored.Server)
+			orStored(cmd, "allow", &o.Allow, stored.Allow)
+			orStored(cmd, "hold-early-data", &o.HoldEarlyData, stored.HoldEarlyData)
+			orStored(cmd, "ca", &o.CAFile, stored.CAFile)
+			orStored(cmd, "certificate", &o.CertificateFile, stored.CertificateFile)
+			orStored(cmd, "key", &o.KeyFile, stored.KeyFile)
 			return runDevice(cmd.Context(), o, cmd.ErrOrStderr())
 		},
 	}
@@ -68,8 +68,18 @@ All of it may stand in a file instead, and flags count more:
 	cmd.Flags().StringVar(&o.Server, "server", "", "the server's address for devices")
 	cmd.Flags().StringArrayVar(&o.Allow, "allow", nil, "a service that the server may reach; may be given again")
 	cmd.Flags().BoolVar(&o.HoldEarlyData, "hold-early-data", false, "for original servers: keep what comes for a stream before it is opened")
+	cmd.Flags().StringVar(&o.CAFile, "ca", "", "the certificates of the server's authority: the link has TLS")
+	cmd.Flags().StringVar(&o.CertificateFile, "certificate", "", "the device's certificate")
+	cmd.Flags().StringVar(&o.KeyFile, "key", "", "its key")
 	cmd.MarkFlagFilename("config", "hcl")
 	return cmd
+}
+
+// orStored takes from a file what no flag says.
+func orStored[T any](cmd *cobra.Command, flag string, value *T, stored T) {
+	if !cmd.Flags().Changed(flag) {
+		*value = stored
+	}
 }
 
 // storedDevice reads the file that says what flags do not, if there is one.

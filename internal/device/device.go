@@ -8,6 +8,7 @@ package device
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -20,6 +21,8 @@ import (
 type Options struct {
 	Server string // "host:port"
 	Allow  AllowList
+
+	TLS *tls.Config // of the link, with the device's certificate; nil: it is clear text
 
 	// HoldEarlyData is for servers that send a client's first bytes before they ask for its connection, as the original one does.
 	HoldEarlyData bool
@@ -62,8 +65,7 @@ func Run(ctx context.Context, o Options) error {
 
 // serve dials the server and serves one link.
 func serve(ctx context.Context, o Options) error {
-	dialler := net.Dialer{Timeout: dialTimeout}
-	conn, err := dialler.DialContext(ctx, "tcp", o.Server)
+	conn, err := o.dial(ctx)
 	if err != nil {
 		return err
 	}
@@ -73,6 +75,15 @@ func serve(ctx context.Context, o Options) error {
 	}
 	o.Log.Info("linked", "server", o.Server, "local", conn.LocalAddr().String())
 	return mihini.NewDevice(conn, o.forLink()).Run(ctx)
+}
+
+func (o Options) dial(ctx context.Context) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	if o.TLS == nil {
+		return new(net.Dialer).DialContext(ctx, "tcp", o.Server)
+	}
+	return (&tls.Dialer{Config: o.TLS}).DialContext(ctx, "tcp", o.Server)
 }
 
 func (o Options) forLink() mihini.DeviceOptions {
