@@ -2,11 +2,11 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
-	"net/netip"
+	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -14,73 +14,10 @@ import (
 	"go.uber.org/goleak"
 
 	"jackfield"
+	"jackfield/internal/api"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// A table is what a gateway would have.
-type table struct {
-	mu       sync.Mutex
-	sessions []Session
-	cut      map[string]string // id -> why
-	reloads  int
-}
-
-func (l *table) List() []Session {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.Clone(l.sessions)
-}
-
-// Reload accepts a configuration once.
-func (l *table) Reload() (Reloaded, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.reloads++; l.reloads > 1 {
-		return Reloaded{}, jackfield.Refuse(jackfield.Invalid, "jackfield.hcl:3: bad\n  and worse", nil)
-	}
-	return Reloaded{Generation: 2, Cut: 1, Warnings: "careful"}, nil
-}
-
-func (l *table) Devices() []Device {
-	source := netip.MustParseAddrPort("192.0.2.9:1")
-	return []Device{{Name: "b"}, {Name: "a", Connected: true, Since: &started, Source: &source, Streams: 2}}
-}
-
-// Why knows one service.
-func (l *table) Why(_ context.Context, q Question) (Explanation, error) {
-	if q.Service != "web" {
-		return Explanation{}, jackfield.Refuse(jackfield.NotFound, "no such service", nil)
-	}
-	return Explanation{Service: q.Service, Verdict: "denied", Checks: []Check{
-		{1, q.Listener, "address", "failed", "acl.global[0]", q.Source.String() + q.User + q.Time.String()},
-	}}, nil
-}
-
-func (l *table) Disconnect(id, why string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	i := slices.IndexFunc(l.sessions, func(s Session) bool { return s.ID == id })
-	if i < 0 {
-		return false
-	}
-	l.sessions = slices.Delete(l.sessions, i, i+1)
-	l.cut[id] = why
-	return true
-}
-
-var started = time.Date(2026, 11, 22, 5, 0, 0, 0, time.UTC)
-
-func newTable() *table {
-	return &table{cut: map[string]string{}, sessions: []Session{
-		{ID: "b2", Listener: "mux", Service: "time", Started: started.Add(time.Minute)},
-		{
-			ID: "a/1", Listener: "mux", Protocol: "tcpmux", Source: netip.MustParseAddrPort("192.0.2.7:4711"),
-			User: "ada", Service: "console.fpga-1", Route: "dial 127.0.0.1:80", Started: started,
-			BytesFromClient: 3, BytesFromService: 1 << 40,
-		},
-	}}
-}
 
 var quiet = slog.New(slog.DiscardHandler)
 
@@ -104,7 +41,7 @@ func serve(t *testing.T, server *Server, err error) (stop func()) {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve() }()
 	stop = sync.OnceFunc(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		if err := server.Shutdown(ctx); err != nil {
 			t.Errorf("Shutdown: %v", err)
@@ -117,8 +54,36 @@ func serve(t *testing.T, server *Server, err error) (stop func()) {
 	return stop
 }
 
-func serveSocket(t *testing.T, path string, control Control) (stop func()) {
+// answerStatus is as much of the API as these tests need.
+func answerStatus(w http.ResponseWriter, r *http.Request) {
+	if err := PeerError(r); err != nil {
+		w.WriteHeader(http.StatusForbidden)
+		json.NewEncoder(w).Encode(api.Problem{Kind: jackfield.Denied, Detail: err.Error()})
+		return
+	}
+	json.NewEncoder(w).Encode(api.Status{Version: "1.2.3"})
+}
+
+func serveSocket(t *testing.T, path string) (stop func()) {
 	t.Helper()
-	server, err := ListenSocket(path, control, Status{Version: "1.2.3", PID: 7, Started: started}, quiet)
+	server, err := ListenSocket(path, quiet)
+	if err == nil {
+		server.SetHandler(http.HandlerFunc(answerStatus))
+	}
 	return serve(t, server, err)
+}
+
+// status asks the server on the socket.
+func status(t *testing.T, path string) error {
+	t.Helper()
+	client, err := Dial(path)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	got, err := client.Status(t.Context())
+	if err == nil && got.Version != "1.2.3" {
+		t.Errorf("the status is %+v", got)
+	}
+	return err
 }

@@ -32,6 +32,9 @@ func newServer(listener net.Listener, handler http.Handler, log *slog.Logger) *S
 	return server
 }
 
+// SetHandler sets what answers requests. It is called before Serve.
+func (s *Server) SetHandler(h http.Handler) { s.http.Handler = h }
+
 // Addr is the address that the server listens on.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 

@@ -19,14 +19,16 @@ const maxSocketPath = len(syscall.RawSockaddrUnix{}.Path) - 1
 
 // ListenSocket listens on the Unix socket path, which only this process's user and root may use. A socket that a server
 // left behind is replaced; it is an error if a server answers on it.
-func ListenSocket(path string, control Control, status Status, log *slog.Logger) (*Server, error) {
-	return listenSocket(path, &api{control: control, status: status, log: log}, checkPeer)
+//
+// It serves nothing before SetHandler.
+func ListenSocket(path string, log *slog.Logger) (*Server, error) {
+	return listenSocket(path, log, checkPeer)
 }
 
 // A peerCheck says what keeps the other side of a connection from administering; nil: nothing.
 type peerCheck func(net.Conn) error
 
-func listenSocket(path string, a *api, check peerCheck) (*Server, error) {
+func listenSocket(path string, log *slog.Logger, check peerCheck) (*Server, error) {
 	if err := checkSocketPath(path); err != nil {
 		return nil, err
 	}
@@ -43,7 +45,7 @@ func listenSocket(path string, a *api, check peerCheck) (*Server, error) {
 		unlock()
 		return nil, fmt.Errorf("admin socket: %w", err)
 	}
-	server := newServer(listener, a.handler(), a.log)
+	server := newServer(listener, nil, log)
 	server.unlock = unlock
 	server.http.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
 		return context.WithValue(ctx, peerKey{}, check(conn))
@@ -88,8 +90,8 @@ func removeStale(path string) error {
 // peerKey is the key of the connection's peerCheck result in a request's context, where net/http lets us put it.
 type peerKey struct{}
 
-// peerError is what keeps the request's sender from administering, or nil.
-func peerError(r *http.Request) error {
+// PeerError is what keeps the sender of a request to the socket from administering, or nil.
+func PeerError(r *http.Request) error {
 	err, _ := r.Context().Value(peerKey{}).(error)
 	return err
 }

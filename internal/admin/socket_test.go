@@ -1,10 +1,7 @@
 package admin
 
 import (
-	"bytes"
 	"errors"
-	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -18,7 +15,7 @@ import (
 
 func TestSocketIsRemovedAtStop(t *testing.T) {
 	path := shortPath(t)
-	stop := serveSocket(t, path, newTable())
+	stop := serveSocket(t, path)
 	if _, err := os.Lstat(path); err != nil {
 		t.Fatal(err)
 	}
@@ -26,15 +23,15 @@ func TestSocketIsRemovedAtStop(t *testing.T) {
 	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("after the stop: %v", err)
 	}
-	serveSocket(t, path, newTable())
-	if _, err := Dial(path).Status(t.Context()); err != nil {
+	serveSocket(t, path)
+	if err := status(t, path); err != nil {
 		t.Errorf("the next server: %v", err)
 	}
 }
 
 func TestSocketThatNeverServedIsRemovedToo(t *testing.T) {
 	path := shortPath(t)
-	server, err := ListenSocket(path, newTable(), Status{}, quiet)
+	server, err := ListenSocket(path, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,8 +48,8 @@ func TestSocketThatNeverServedIsRemovedToo(t *testing.T) {
 
 func TestSecondServerIsRefused(t *testing.T) {
 	path := shortPath(t)
-	serveSocket(t, path, newTable())
-	second, err := ListenSocket(path, newTable(), Status{}, quiet)
+	serveSocket(t, path)
+	second, err := ListenSocket(path, quiet)
 	if err == nil {
 		second.Shutdown(t.Context())
 		t.Fatal("a second server listens")
@@ -60,7 +57,7 @@ func TestSecondServerIsRefused(t *testing.T) {
 	if !strings.Contains(err.Error(), "another server runs with this data_dir") {
 		t.Error(err)
 	}
-	if _, err := Dial(path).Status(t.Context()); err != nil {
+	if err := status(t, path); err != nil {
 		t.Errorf("the first server was disturbed: %v", err)
 	}
 }
@@ -75,7 +72,7 @@ func TestOfServersThatStartAtOnceOneListens(t *testing.T) {
 	results := make(chan *Server, starting)
 	for range starting {
 		go func() {
-			server, _ := ListenSocket(path, newTable(), Status{}, quiet)
+			server, _ := ListenSocket(path, quiet)
 			results <- server
 		}()
 	}
@@ -96,8 +93,8 @@ func TestOfServersThatStartAtOnceOneListens(t *testing.T) {
 func TestStaleSocketIsTakenOver(t *testing.T) {
 	path := shortPath(t)
 	leaveSocket(t, path)
-	serveSocket(t, path, newTable())
-	if _, err := Dial(path).Status(t.Context()); err != nil {
+	serveSocket(t, path)
+	if err := status(t, path); err != nil {
 		t.Error(err)
 	}
 }
@@ -120,7 +117,7 @@ func TestPathsThatCannotBe(t *testing.T) {
 
 func wantListenError(t *testing.T, path, part string) {
 	t.Helper()
-	server, err := ListenSocket(path, newTable(), Status{}, quiet)
+	server, err := ListenSocket(path, quiet)
 	if err == nil {
 		server.Shutdown(t.Context())
 		t.Fatal("no error")
@@ -131,26 +128,15 @@ func wantListenError(t *testing.T, path, part string) {
 }
 
 func TestOthersAreRefused(t *testing.T) {
-	path, sessions := shortPath(t), newTable()
-	var text bytes.Buffer
-	a := &api{control: sessions, log: slog.New(slog.NewTextHandler(&text, nil))}
+	path := shortPath(t)
 	stranger := func(net.Conn) error { return mayAdminister(uint32(os.Geteuid()) + 1) }
-	server, err := listenSocket(path, a, stranger)
-	stop := serve(t, server, err)
-	_, err = Dial(path).Sessions(t.Context())
-	refusals := []error{err, Dial(path).Disconnect(t.Context(), "b2")}
-	stop()
-	for _, err := range refusals {
-		refusal, is := errors.AsType[*jackfield.Error](err)
-		if !is || refusal.Kind != jackfield.Denied {
-			t.Fatalf("%v", err)
-		}
-		if !strings.Contains(text.String(), refusal.ID) {
-			t.Errorf("the log has no %s:\n%s", refusal.ID, &text)
-		}
+	server, err := listenSocket(path, quiet, stranger)
+	if err == nil {
+		server.SetHandler(http.HandlerFunc(answerStatus))
 	}
-	if len(sessions.cut) != 0 {
-		t.Error("a stranger cut a session")
+	serve(t, server, err)
+	if refusal := jackfield.AsError(status(t, path)); refusal.Kind != jackfield.Denied {
+		t.Errorf("%v", refusal)
 	}
 }
 
@@ -161,50 +147,6 @@ func TestMayAdminister(t *testing.T) {
 			t.Errorf("user %d: %v", uid, err)
 		}
 	}
-}
-
-func TestUnknownEndpointsAnswerInJSON(t *testing.T) {
-	path := shortPath(t)
-	serveSocket(t, path, newTable())
-	client := Dial(path)
-	for _, request := range []string{"GET /", "POST /v1/sessions", "GET /debug/pprof/", "GET /metrics"} {
-		method, target, _ := strings.Cut(request, " ")
-		err := client.do(t.Context(), method, target, nil)
-		if refusal, is := errors.AsType[*jackfield.Error](err); !is || refusal.Kind != jackfield.NotFound {
-			t.Errorf("%s: %v", request, err)
-		}
-	}
-}
-
-func TestSessionsAsJSON(t *testing.T) {
-	path, sessions := shortPath(t), newTable()
-	serveSocket(t, path, sessions)
-	const want = `{"sessions":[{"id":"a/1","listener":"mux","protocol":"tcpmux","source":"192.0.2.7:4711","user":"ada",` +
-		`"service":"console.fpga-1","route":"dial 127.0.0.1:80","started":"2026-11-22T05:00:00Z",` +
-		`"bytes_from_client":3,"bytes_from_service":1099511627776},` +
-		`{"id":"b2","listener":"mux","protocol":"","source":"","user":"","service":"time","route":"",` +
-		`"started":"2026-11-22T05:01:00Z","bytes_from_client":0,"bytes_from_service":0}]}` + "\n"
-	if got := get(t, path); got != want {
-		t.Errorf("got  %swant %s", got, want)
-	}
-	sessions.sessions = nil
-	if got := get(t, path); got != `{"sessions":[]}`+"\n" {
-		t.Errorf("without sessions: %s", got)
-	}
-}
-
-func get(t *testing.T, path string) string {
-	t.Helper()
-	answer, err := Dial(path).http.Get("http://admin/v1/sessions")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
-	if err != nil || answer.StatusCode != http.StatusOK {
-		t.Fatalf("%s, %v", answer.Status, err)
-	}
-	return string(body)
 }
 
 // leaveSocket makes a socket that nobody answers on, as a server that was killed leaves one.

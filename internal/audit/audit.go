@@ -1,5 +1,5 @@
-// Package audit keeps one line of JSON for every session that opens, every session that closes and every request that
-// is refused: who, from where, to what, by which rule, how long, how many bytes, and why it ended.
+// Package audit keeps one line of JSON for every session that opens, every session that closes, every request that is
+// refused and every call of the API: who, from where, to what, by which rule, how long, how many bytes, and why it ended.
 //
 //	log, err := audit.Open(audit.Options{Path: path, MaxSize: 64 << 20, Keep: 10, Log: slog.Default()})
 //	if err != nil {
@@ -14,6 +14,8 @@
 //     again; the next record to arrive tries. What does not fit is counted, and a line "lost" says how many.
 //   - The file holds whole lines: what a full disk leaves of one is cut off again.
 //   - Lines stand in the order of their times.
+//   - What is in the file goes to the sink, too: the same lines in the same order.
+//   - A session that was open when the server was killed is found by Unclosed at the next start, and closed by CloseLost.
 //
 // It does not call fsync for each line: a crash of the process loses nothing, a crash of the machine may lose the last
 // seconds. It expects to be the only one that writes, renames or removes its file.
@@ -44,13 +46,23 @@ type Options struct {
 	// Keep is the number of old files that are kept, at least 1 where MaxSize is set.
 	Keep int
 
+	// Sink is given every line that was written; may be nil.
+	Sink Sink
+
 	// Log is told once when writing begins to fail, once when it works again, and of each rotation that fails.
 	Log *slog.Logger
 }
 
+// A Sink is given lines of the audit. Add is called in the hot path, under a lock: it never waits and it cannot fail. The
+// line, which ends with a newline, is valid during the call only.
+type Sink interface {
+	Add(line []byte)
+}
+
 // A Log is an audit log. It may be used by many goroutines at once.
 type Log struct {
-	log *slog.Logger
+	log  *slog.Logger
+	sink Sink // may be nil
 
 	mu      sync.Mutex // guards what follows
 	file    *lineFile
@@ -74,7 +86,7 @@ func Open(opts Options) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audit log: %w", err)
 	}
-	l := &Log{log: opts.Log, file: file, refusals: rate.NewLimiter(refusalsPerSecond, refusalsAtOnce)}
+	l := &Log{log: opts.Log, sink: opts.Sink, file: file, refusals: rate.NewLimiter(refusalsPerSecond, refusalsAtOnce)}
 	l.encoder = json.NewEncoder(&l.buffer)
 	l.encoder.SetEscapeHTML(false)
 	return l, nil
@@ -102,7 +114,7 @@ func (l *Log) Closed(r *jackfield.Record) {
 		End:              clip(r.End.Cause),
 		EndDetails:       clip(r.End.Details),
 	}
-	l.keep(e)
+	l.keep(e, false)
 }
 
 // How many refusals are recorded: so few that they cannot push the sessions' records out of the files soon, and more than
@@ -114,17 +126,24 @@ const (
 
 // Refused writes the record of a refusal, or keeps it until it can be written. Refusals beyond the rate are counted.
 func (l *Log) Refused(r *jackfield.Record) {
-	l.mu.Lock()
-	if !l.refusals.Allow() {
-		l.suppressed++
-		l.mu.Unlock()
+	if !l.allowRefusal() {
 		return
 	}
-	l.tellSuppressed()
-	l.mu.Unlock()
 	e := newLine(eventRefuse, r)
 	e.refusal = &refusal{Kind: r.Kind, Details: clip(r.Details)}
-	l.keep(e)
+	l.keep(e, true)
+}
+
+// allowRefusal says whether there is room for one more refusal, and counts it if there is not.
+func (l *Log) allowRefusal() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.refusals.Allow() {
+		l.suppressed++
+		return false
+	}
+	l.tellSuppressed()
+	return true
 }
 
 // tellSuppressed writes how many refusals were only counted, or keeps the line until it can be written.
@@ -132,12 +151,9 @@ func (l *Log) tellSuppressed() {
 	if l.suppressed == 0 {
 		return
 	}
-	notice, err := json.Marshal(missingLine{Event: eventSuppressed, Time: timestamp(), Records: l.suppressed})
-	if err != nil {
-		return // two strings and a number can be encoded
-	}
+	notice := missing(eventSuppressed, l.suppressed)
 	l.suppressed = 0
-	if notice = append(notice, '\n'); l.write(notice) != nil {
+	if l.write(notice) != nil {
 		l.waiting.add(notice, true)
 	}
 }
@@ -165,17 +181,18 @@ func (l *Log) Close() error {
 	return err
 }
 
-func (l *Log) keep(e *line) {
+// keep writes the record or lets it wait; of refusals fewer wait.
+func (l *Log) keep(e entry, refusal bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.record(e) != nil {
-		l.waiting.add(l.buffer.Bytes(), e.refusal != nil)
+		l.waiting.add(l.buffer.Bytes(), refusal)
 	}
 }
 
 // record leaves the line in l.buffer. The time is set here, under the lock, so that lines are in order.
-func (l *Log) record(e *line) error {
-	e.Time = timestamp()
+func (l *Log) record(e entry) error {
+	e.setTime(timestamp())
 	l.buffer.Reset()
 	if err := l.encoder.Encode(e); err != nil {
 		return err
@@ -188,7 +205,7 @@ func (l *Log) write(line []byte) error {
 	waiting := l.waiting.count()
 	err := l.drain()
 	if err == nil {
-		err = l.file.write(line)
+		err = l.append(line)
 	}
 	switch {
 	case err != nil && !l.failing:
@@ -200,10 +217,21 @@ func (l *Log) write(line []byte) error {
 	return err
 }
 
+// append puts one line into the file, and gives it to the sink when it is there.
+func (l *Log) append(line []byte) error {
+	if err := l.file.write(line); err != nil {
+		return err
+	}
+	if l.sink != nil {
+		l.sink.Add(line)
+	}
+	return nil
+}
+
 // drain writes what waits. It leaves l.buffer alone, which may hold the caller's line.
 func (l *Log) drain() error {
 	for len(l.waiting.lines) > 0 {
-		if err := l.file.write(l.waiting.lines[0]); err != nil {
+		if err := l.append(l.waiting.lines[0]); err != nil {
 			return err
 		}
 		l.waiting.pop()
@@ -211,15 +239,11 @@ func (l *Log) drain() error {
 	if l.waiting.lost == 0 {
 		return nil
 	}
-	notice, err := json.Marshal(missingLine{Event: eventLost, Time: timestamp(), Records: l.waiting.lost})
-	if err != nil {
-		return err
-	}
-	if err := l.file.write(append(notice, '\n')); err != nil {
+	if err := l.append(LostLine(l.waiting.lost)); err != nil {
 		return err
 	}
 	l.waiting.lost = 0
 	return nil
 }
 
-func timestamp() string { return time.Now().UTC().Format(timeFormat) }
+func timestamp() string { return time.Now().UTC().Format(TimeFormat) }

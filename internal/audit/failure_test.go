@@ -153,7 +153,7 @@ func TestWhatDoesNotFitIsCounted(t *testing.T) {
 	if count["refuse"]+count["close"]+count["missing"] != refusals+closes {
 		t.Errorf("%v do not add up to %d", count, refusals+closes)
 	}
-	if end := order[len(order)-2:]; end[0] != eventLost || end[1] != eventOpen {
+	if end := order[len(order)-2:]; end[0] != EventLost || end[1] != eventOpen {
 		t.Errorf("the last lines are %v", end)
 	}
 	if log.waiting.count() != 0 || log.waiting.bytes != 0 {

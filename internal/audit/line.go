@@ -1,24 +1,28 @@
 package audit
 
 import (
+	"encoding/json"
 	"net/netip"
 	"strings"
 
 	"jackfield"
 )
 
-// timeFormat is RFC 3339 in UTC with milliseconds.
-const timeFormat = "2006-01-02T15:04:05.000Z07:00"
+// TimeFormat is how lines write their times, in UTC: RFC 3339 with milliseconds. As text they are in order.
+const TimeFormat = "2006-01-02T15:04:05.000Z07:00"
 
 // maxText is the length in bytes above which a text that others wrote is cut short.
 const maxText = 4 << 10
 
-// The words of the field "event".
+// EventLost is the event of a line that says that others are missing.
+const EventLost = "lost"
+
+// The other words of the field "event".
 const (
 	eventOpen   = "open"
 	eventClose  = "close"
 	eventRefuse = "refuse"
-	eventLost   = "lost"
+	eventCall   = "call"
 
 	eventSuppressed = "suppressed"
 )
@@ -44,6 +48,12 @@ type line struct {
 	*ending
 }
 
+// An entry is a line, or a callLine: it gets its time when it is written.
+type entry interface{ setTime(string) }
+
+func (l *line) setTime(time string)     { l.Time = time }
+func (l *callLine) setTime(time string) { l.Time = time }
+
 // A refusal is what only a line "refuse" has.
 type refusal struct {
 	Kind    jackfield.Kind `json:"kind"` // the true one
@@ -55,7 +65,7 @@ type ending struct {
 	DurationSeconds  float64 `json:"duration_seconds"`
 	BytesFromClient  int64   `json:"bytes_from_client"`
 	BytesFromService int64   `json:"bytes_from_service"`
-	End              string  `json:"end"` // one of the jackfield.End… words, or what cut the session
+	End              string  `json:"end"` // one of the jackfield.End… words, EndLost, or what cut the session
 	EndDetails       string  `json:"end_details"`
 }
 
@@ -65,6 +75,14 @@ type missingLine struct {
 	Event   string `json:"event"` // lost or suppressed
 	Time    string `json:"time"`  // when writing worked again, or when refusals were fewer again
 	Records int    `json:"records"`
+}
+
+// LostLine says that this many records are missing where it stands. It ends with a newline.
+func LostLine(records int) []byte { return missing(EventLost, records) }
+
+func missing(event string, records int) []byte {
+	line, _ := json.Marshal(missingLine{Event: event, Time: timestamp(), Records: records}) // which cannot fail
+	return append(line, '\n')
 }
 
 func newLine(event string, r *jackfield.Record) *line {

@@ -77,6 +77,7 @@ Start with "jackfield demo".`,
 	root.AddCommand(
 		newServe(), newDemo(), newCheck(), newReload(),
 		newSessions(), newDisconnect(), newDevices(), newWhy(),
+		newUser(), newToken(), newCertificate(), newBackup(), newRestore(),
 		newTCPMUX(), newMapper(), newMihini(), newImport(), newVersion(),
 	)
 	return root

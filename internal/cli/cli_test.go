@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"jackfield/internal/admin"
+	"jackfield/internal/api"
 )
 
 func TestBytesCount(t *testing.T) {
@@ -27,7 +27,7 @@ func TestVisible(t *testing.T) {
 func TestPrintSessions(t *testing.T) {
 	started := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	var out strings.Builder
-	err := printSessions(&out, []admin.Session{{
+	err := printSessions(&out, []api.Session{{
 		ID: "abcd-1", Service: "web", Listener: "mux", Route: "dial 127.0.0.1:80",
 		Started: started, BytesFromClient: 2048,
 	}}, started.Add(90*time.Second))

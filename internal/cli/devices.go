@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"jackfield/internal/admin"
+	"jackfield/internal/api"
 )
 
 func newDevices() *cobra.Command {
@@ -39,7 +39,7 @@ func newDevices() *cobra.Command {
 	return cmd
 }
 
-func printDevices(w io.Writer, devices []admin.Device, now time.Time) error {
+func printDevices(w io.Writer, devices []api.Device, now time.Time) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "DEVICE\tSTATE\tSINCE\tLISTENER\tSOURCE\tSTREAMS\tERRORS")
 	for _, d := range devices {

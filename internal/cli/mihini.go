@@ -2,11 +2,13 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	_ "embed"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"text/template"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"jackfield/internal/authority"
 	"jackfield/internal/config"
 	"jackfield/internal/device"
 	"jackfield/internal/server"
@@ -109,14 +112,37 @@ func runDevice(ctx context.Context, o config.DeviceFile, stderr io.Writer) error
 	case len(allow) == 0:
 		return usageError{errors.New("--allow HOST:PORT is missing: without it the server could reach nothing")}
 	}
+	linkTLS, err := deviceTLS(o)
+	if err != nil {
+		return err
+	}
 	log, end := openLog(stderr, new(slog.LevelVar), "auto")
 	defer end()
 	surviveBrokenPipes()
-	err = device.Run(ctx, device.Options{Server: o.Server, Allow: allow, HoldEarlyData: o.HoldEarlyData, Log: log})
+	err = device.Run(ctx, device.Options{Server: o.Server, Allow: allow, TLS: linkTLS, HoldEarlyData: o.HoldEarlyData, Log: log})
 	if errors.Is(err, context.Canceled) {
 		return nil // told to stop
 	}
 	return err
+}
+
+// deviceTLS makes what the link needs for TLS; nil if it is to have none.
+func deviceTLS(o config.DeviceFile) (*tls.Config, error) {
+	if o.CAFile == "" && o.CertificateFile == "" && o.KeyFile == "" {
+		return nil, nil
+	}
+	if o.CAFile == "" || o.CertificateFile == "" || o.KeyFile == "" {
+		return nil, usageError{errors.New("TLS needs all of --ca, --certificate and --key")}
+	}
+	authorities, err := os.ReadFile(o.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	host, _, err := net.SplitHostPort(o.Server)
+	if err != nil {
+		return nil, err // CheckAddress has found it right
+	}
+	return authority.ClientConfig(authorities, o.CertificateFile, o.KeyFile, host)
 }
 
 //go:embed mihini.hcl.tmpl

@@ -5,38 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"jackfield/internal/admin"
-	"jackfield/internal/config"
+	"jackfield/internal/api"
 )
-
-// adminFlags say which server is meant.
-type adminFlags struct {
-	socket string
-	config string
-}
-
-func (f *adminFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.socket, "socket", "", "the server's admin socket (found through --config unless given)")
-	configFlag(cmd, &f.config)
-}
-
-// client finds the server: by its socket, else by the data_dir of its configuration.
-func (f *adminFlags) client() (*admin.Client, error) {
-	if f.socket != "" {
-		return admin.Dial(f.socket), nil
-	}
-	dataDir, err := config.DataDir(f.config)
-	if err != nil {
-		return nil, fmt.Errorf("cannot tell which server is meant: %w (name its socket with --socket)", err)
-	}
-	return admin.Dial(filepath.Join(dataDir, admin.SocketName)), nil
-}
 
 func newSessions() *cobra.Command {
 	var flags adminFlags
@@ -65,7 +40,7 @@ func newSessions() *cobra.Command {
 	return cmd
 }
 
-func printSessions(w io.Writer, sessions []admin.Session, now time.Time) error {
+func printSessions(w io.Writer, sessions []api.Session, now time.Time) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tSERVICE\tLISTENER\tSOURCE\tUSER\tAGE\tFROM CLIENT\tFROM SERVICE\tROUTE")
 	for _, s := range sessions {
@@ -111,7 +86,7 @@ audit record says that it was disconnected by an administrator.`,
 			}
 			var failures []error
 			for _, id := range ids {
-				if err := client.Disconnect(cmd.Context(), id); err != nil {
+				if err := client.Disconnect(cmd.Context(), id, ""); err != nil {
 					failures = append(failures, fmt.Errorf("%s: %w", id, err))
 					continue
 				}

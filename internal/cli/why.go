@@ -10,12 +10,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"jackfield/internal/admin"
+	"jackfield/internal/api"
 )
 
 func newWhy() *cobra.Command {
 	var flags adminFlags
-	var q admin.Question
+	var q api.Question
 	var from, at string
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -75,7 +75,7 @@ var verdicts = map[string]string{
 	"undecided": "would be let in if the mapper allows (ask it with --mapper)",
 }
 
-func printExplanation(w io.Writer, e admin.Explanation) error {
+func printExplanation(w io.Writer, e api.Explanation) error {
 	fmt.Fprintf(w, "%s by listener %s %s\n\n", e.Service, e.Listener, verdicts[e.Verdict])
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "STEP\tPLACE\tCHECK\tOUTCOME\tBY\tREASON")

@@ -223,3 +223,6 @@ func (s *section) proxies() []netip.Prefix {
 	}
 	return inner.networks("from")
 }
+
+// Identifies says whether clients of the listener can prove who they are.
+func (l *Listener) Identifies() bool { return protocolNamed(l.Protocol).identifies }

@@ -138,7 +138,7 @@ func roundTrip(t *testing.T, link serverLink, address string) string {
 		t.Fatal(err)
 	}
 	defer stream.Close()
-	stream.SetDeadline(time.Now().Add(10 * time.Second))
+	stream.SetDeadline(time.Now().Add(30 * time.Second))
 	io.WriteString(stream, "hello")
 	stream.CloseWrite()
 	answer, _ := io.ReadAll(stream)

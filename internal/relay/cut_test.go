@@ -105,10 +105,11 @@ func TestCutWhileTheLastBytesSettle(t *testing.T) {
 }
 
 func TestCutByDeadline(t *testing.T) {
+	t.Parallel()
 	for name, reach := range states {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel() // they wait for the same three seconds, long enough to reach their states
-			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			t.Parallel() // they wait for the same seconds, long enough to reach their states
+			ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
 			defer cancel()
 			l := join(t, ctx, tcpPair, tcpPair, Options{})
 			reach(t, l)
@@ -172,6 +173,7 @@ func TestIdleCountsFromTheLastByte(t *testing.T) {
 // The reader's TCP has little room, so that it announces what becomes free in small steps; the relay's own socket has much,
 // so that the relay itself has nothing to do for longer than the idle time.
 func TestNotIdleWhileASlowReaderTakesBytes(t *testing.T) {
+	t.Parallel()
 	const idle = time.Second
 	narrow := func(t testing.TB) (near, far jackfield.Stream) {
 		near, far = tcpPair(t)

@@ -18,6 +18,7 @@ import (
 
 // Who does not read stops the sender; nothing is lost when the reading begins.
 func TestBackPressure(t *testing.T) {
+	t.Parallel()
 	const inKernel = 64 << 20 // far above what four sockets may buffer
 	l := join(t, t.Context(), tcpPair, tcpPair, Options{})
 	block := randomBytes(3, 1<<20)
@@ -57,6 +58,7 @@ func TestBackPressure(t *testing.T) {
 
 // Whatever the two ends write, and whenever they end their direction, every byte arrives in order, then the end.
 func TestEveryByteInOrder(t *testing.T) {
+	t.Parallel()
 	eachWire(t, func(t *testing.T, w wire) {
 		sizes := rapid.SliceOfN(rapid.OneOf(rapid.IntRange(0, 100), rapid.IntRange(0, 300<<10)), 0, 12)
 		rapid.Check(t, func(rt *rapid.T) {

@@ -39,6 +39,7 @@ func expectDead(t *testing.T, w io.Writer) {
 }
 
 func TestResetIsPassedOn(t *testing.T) {
+	t.Parallel()
 	for _, r := range roles {
 		t.Run(r.name+" at once", func(t *testing.T) {
 			l := join(t, t.Context(), tcpPair, tcpPair, Options{})
@@ -91,6 +92,7 @@ func TestResetIsPassedOn(t *testing.T) {
 
 // A session whose one side is gone and whose other side takes nothing ends all the same.
 func TestResetWhileTheOtherNeverReads(t *testing.T) {
+	t.Parallel()
 	for _, r := range roles {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel() // each takes as long as a reset may go unseen, and as long as bytes may take to settle
@@ -194,6 +196,7 @@ func TestServiceStopsReading(t *testing.T) {
 
 // When a write takes the error from the socket, the read after it sees EOF: that must never look like an answer's end.
 func TestResetNeverLooksLikeAnEnd(t *testing.T) {
+	t.Parallel()
 	for name, service := range map[string]wire{"tcp": tcpPair, "unix": unixPair} {
 		t.Run(name, func(t *testing.T) {
 			for range 60 {

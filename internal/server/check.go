@@ -18,6 +18,7 @@ func Check(c *config.Config) []error {
 		devices:  link.NewDevices(),
 		mappers:  &mapper.Table{Log: slog.New(slog.DiscardHandler)},
 		launcher: new(command.Launcher),
+		log:      slog.New(slog.DiscardHandler),
 	}
 	g, _ := b.build(c)
 	return g.failures

@@ -3,11 +3,13 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"jackfield/internal/authority"
 	"jackfield/internal/config"
 	"jackfield/internal/gateway"
 	"jackfield/internal/link"
@@ -30,9 +32,18 @@ func (g *generation) deviceHandler(l *config.Listener, listener *gateway.Listene
 			Options: deviceOptions(d, l),
 		})
 	}
-	return listenmihini.New(listenmihini.Handler{
-		Gateway: g.gateway, Listener: listener, Devices: g.devices, Known: known, Log: g.log,
-	})
+	handler := listenmihini.Handler{Gateway: g.gateway, Listener: listener, Devices: g.devices, Known: known, Log: g.log}
+	if l.TLS {
+		config, err := g.tls(l, authority.Required, nil)
+		if err != nil {
+			g.fail(fmt.Errorf("%s: listener %q: %w", l.Where, l.Name, err))
+		}
+		handler.TLS = config
+		if g.state != nil {
+			handler.Peer = g.state.deviceOf
+		}
+	}
+	return listenmihini.New(handler)
 }
 
 func deviceOptions(d *config.Device, l *config.Listener) mihini.ServerOptions {

@@ -7,14 +7,17 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sync"
 
 	"jackfield"
 	"jackfield/internal/access"
 	"jackfield/internal/access/mapper"
+	"jackfield/internal/api"
 	"jackfield/internal/config"
 	"jackfield/internal/gateway"
 	"jackfield/internal/link"
 	"jackfield/internal/listen"
+	"jackfield/internal/listen/https"
 	"jackfield/internal/listen/tcp"
 	"jackfield/internal/listen/tcpmux"
 	"jackfield/internal/proxyproto"
@@ -37,6 +40,9 @@ type generation struct {
 
 	mappers map[string]*mapper.Mapper // by name; started when the generation is put in force
 
+	routes map[jackfield.Name]string // in the configuration's words
+	web    []*https.Handler          // to be closed when the generation retires
+
 	failures []error
 }
 
@@ -48,6 +54,14 @@ type builder struct {
 	devices  *link.Devices
 	launcher *command.Launcher
 	log      *slog.Logger
+
+	// What only a server has, not a check of a configuration.
+	state    *state
+	api      *api.Server
+	observer https.Observer
+
+	placesMu sync.Mutex
+	places   map[string]*https.Places // of listeners, by name; guarded by placesMu
 }
 
 // build makes a generation. It opens nothing and changes nothing. Its error has all that is wrong.
@@ -59,6 +73,7 @@ func (b *builder) build(c *config.Config) (*generation, error) {
 		listeners: make(map[string]*gateway.Listener),
 		limits:    make(map[*access.Limit]access.Limits),
 		mappers:   make(map[string]*mapper.Mapper),
+		routes:    make(map[jackfield.Name]string),
 	}
 	for _, m := range c.Mappers {
 		g.addMapper(m)
@@ -68,7 +83,22 @@ func (b *builder) build(c *config.Config) (*generation, error) {
 		g.servers = append(g.servers, g.server(l))
 	}
 	g.checkUnpublished()
+	if err := peopleOf(c).Check(); err != nil {
+		g.fail(err)
+	}
+	if len(g.failures) > 0 {
+		g.retire()
+	}
 	return g, errors.Join(g.failures...)
+}
+
+// retire ends what the generation has begun and the next one does not go on with. Requests that run may go on for a while.
+func (g *generation) retire() {
+	var closing sync.WaitGroup
+	for _, handler := range g.web {
+		closing.Go(handler.Close)
+	}
+	closing.Wait()
 }
 
 // level makes the demands of one level. A limit without a message of its own has the global one.
@@ -126,6 +156,9 @@ func (g *generation) service(l *config.Listener, s *config.Service) *gateway.Ser
 	route, err := g.route(l, s)
 	if err != nil {
 		g.fail(fmt.Errorf("%s: service %q: %w", s.Where, s.Name, err))
+	}
+	if route != nil {
+		g.routes[s.Name] = route.String()
 	}
 	service := &gateway.Service{
 		Name:        s.Name,
@@ -218,6 +251,8 @@ func (g *generation) handler(l *config.Listener, listener *gateway.Listener) lis
 		}
 	case "mihini":
 		return g.deviceHandler(l, listener)
+	case "https", "http":
+		return g.webHandler(l, listener)
 	}
 	return &tcpmux.Handler{
 		Gateway:       g.gateway,

@@ -36,6 +36,7 @@ func (s *Server) Run(ctx context.Context, cutNow <-chan struct{}) error {
 	<-ctx.Done()
 	s.ready.Store(false)
 	notifyStopping()
+	s.api.Stop("the server is stopping")
 	s.drain(cutNow)
 	s.shutdownAdmin()
 	admins.Wait()
@@ -51,6 +52,7 @@ func (s *Server) drain(cutNow <-chan struct{}) {
 	timeout := s.generation().config.DrainTimeout
 	s.log.Info("stopping", "sessions", s.sessions.Len(), "drain_timeout", timeout.String())
 	s.stopAccepting()
+	s.running.Go(s.generation().retire) // connections without a request would be waited for
 	served := make(chan struct{})
 	go func() { s.sockets.Wait(); close(served) }()
 	s.awaitSessions(served, cutNow, timeout)

@@ -34,7 +34,9 @@ import (
 	"jackfield/internal/access"
 	"jackfield/internal/access/mapper"
 	"jackfield/internal/admin"
+	"jackfield/internal/api"
 	"jackfield/internal/audit"
+	"jackfield/internal/audit/journal"
 	"jackfield/internal/config"
 	"jackfield/internal/gateway"
 	"jackfield/internal/link"
@@ -50,14 +52,18 @@ type Server struct {
 	version  string
 	log      *slog.Logger
 	instance *instance
+	state    *state
 	sessions *gateway.Sessions
 	builder  *builder
 	launcher *command.Launcher
-	audit    *audit.Log
+	hub      *api.Hub
+	api      *api.Server
 	metrics  *metrics.Metrics
 	sockets  *listen.Sockets
 	devices  *link.Devices
-	cut      context.CancelCauseFunc // ends what the sockets serve
+	ctx      context.Context         // of what the sockets serve
+	cut      context.CancelCauseFunc // ends ctx
+	running  sync.WaitGroup          // what ends with ctx
 	admins   []*admin.Server
 	ready    atomic.Bool
 
@@ -91,16 +97,15 @@ func Start(o Options) (_ *Server, err error) {
 			s.Close()
 		}
 	}()
-	ctx, cut := context.WithCancelCause(context.Background())
-	s.cut = cut
-	s.sockets = listen.NewSockets(ctx)
+	s.ctx, s.cut = context.WithCancelCause(context.Background())
+	s.sockets = listen.NewSockets(s.ctx)
 	if err := s.bind(o.Config); err != nil {
 		return nil, err
 	}
 	if err := becomeUser(o.Config); err != nil {
 		return nil, err
 	}
-	if err := s.openState(o); err != nil {
+	if err := s.open(o); err != nil {
 		return nil, err
 	}
 	if err := s.install(o.Config); err != nil {
@@ -109,7 +114,9 @@ func Start(o Options) (_ *Server, err error) {
 	if err := s.openPort(o.Config); err != nil {
 		return nil, err
 	}
-	s.followDevices(ctx)
+	s.followDevices(s.ctx)
+	s.tellDevices(s.ctx)
+	s.running.Go(func() { s.api.Run(s.ctx) })
 	return s, nil
 }
 
@@ -128,14 +135,14 @@ func (s *Server) bind(c *config.Config) error {
 	return errors.Join(failures...)
 }
 
-// openState opens what is in data_dir. The admin socket comes first: it finds out whether another server is there.
-func (s *Server) openState(o Options) error {
+// open opens what is in data_dir, and makes what generations have in common. The admin socket comes first: it finds out whether
+// another server is there.
+func (s *Server) open(o Options) error {
 	c := o.Config
 	if err := openDataDir(c.DataDir); err != nil {
 		return fmt.Errorf("data_dir %s cannot be used: %w (name another one in the configuration, or run as its owner)", c.DataDir, err)
 	}
-	status := admin.Status{Version: s.version, PID: os.Getpid(), Started: time.Now()}
-	socket, err := admin.ListenSocket(filepath.Join(c.DataDir, admin.SocketName), control{s}, status, s.log)
+	socket, err := admin.ListenSocket(filepath.Join(c.DataDir, admin.SocketName), s.log)
 	if err != nil {
 		return err
 	}
@@ -144,24 +151,51 @@ func (s *Server) openState(o Options) error {
 		return err
 	}
 	s.reportSurvivors() // before this run has any
-	s.sessions = gateway.NewSessions(s.instance.run())
-	s.audit, err = audit.Open(audit.Options{Path: c.Audit.Path, MaxSize: c.Audit.MaxSize, Keep: c.Audit.Keep, Log: s.log})
-	if err != nil {
+	if s.state, err = openState(c, s.instance.name, s.log); err != nil {
 		return err
 	}
+	s.sessions = gateway.NewSessions(s.instance.run())
 	s.metrics = metrics.New(s.version)
 	s.devices = link.NewDevices()
 	s.metrics.Register(deviceMetrics{s.devices})
 	s.launcher = command.NewLauncher()
+	s.hub = api.NewHub()
+	s.api = s.newAPI()
+	socket.SetHandler(s.api.Handler(api.Entrance{Listener: "admin", Protocol: "unix", Peer: admin.PeerError}))
 	s.builder = &builder{
 		gateway:  gateway.Gateway{Sessions: s.sessions, Recorder: s.recorder(o.Recorder), Log: s.log},
 		limits:   new(access.LimitTable),
 		devices:  s.devices,
 		mappers:  &mapper.Table{Log: s.log, Observe: s.observeMapper},
 		launcher: s.launcher,
+		state:    s.state,
+		api:      s.api,
+		observer: s.metrics,
 		log:      s.log,
 	}
 	return nil
+}
+
+func (s *Server) newAPI() *api.Server {
+	control := control{s}
+	return api.New(api.Options{
+		Status: api.Status{Version: s.version, PID: os.Getpid(), Started: time.Now(), Node: s.instance.name},
+		Log:    s.log,
+		NewID:  s.sessions.NewID,
+		Audit: func(c *audit.Call) {
+			s.state.audit.Called(c)
+			s.metrics.Called(c.Method, c.Path, c.Status)
+		},
+		Hub:           s.hub,
+		Directory:     s.state.directory,
+		Services:      published{s},
+		Sessions:      control,
+		Devices:       control,
+		Configuration: control,
+		Journal:       journal.NewReader(s.state.records),
+		Certificates:  certificates{s},
+		Backups:       backups{s},
+	})
 }
 
 func (s *Server) observeMapper(name string, outcome mapper.Outcome, took time.Duration) {
@@ -170,10 +204,11 @@ func (s *Server) observeMapper(name string, outcome mapper.Outcome, took time.Du
 
 // recorder tells the audit log first: it alone can fail.
 func (s *Server) recorder(extra jackfield.Recorder) jackfield.Recorder {
-	if extra == nil {
-		return audit.Multi(s.audit, s.metrics)
+	all := []jackfield.Recorder{s.state.audit, s.metrics, s.hub.Recorder()}
+	if extra != nil {
+		all = append(all, extra)
 	}
-	return audit.Multi(s.audit, s.metrics, extra)
+	return audit.Multi(all...)
 }
 
 func (s *Server) openPort(c *config.Config) error {
@@ -201,12 +236,16 @@ func (s *Server) install(c *config.Config) error {
 		next.enforce() // before the first client
 	}
 	if err := s.sockets.Swap(next.up()); err != nil {
+		next.retire()
 		return explainBind(err, c)
 	}
 	next.enforce()
 	s.devices.Cut(next.forbids)
 	s.level.Set(c.Log.Level)
-	s.audit.SetRotation(c.Audit.MaxSize, c.Audit.Keep)
+	s.state.configure(c)
+	if s.current != nil {
+		s.running.Go(s.current.retire)
+	}
 	s.current = next
 	s.number++
 	for _, l := range next.servers {
@@ -242,17 +281,22 @@ func (s *Server) generation() *generation {
 func (s *Server) Close() {
 	s.cut(errStopping)
 	s.stopAccepting()
+	if s.api != nil {
+		s.api.Stop("the server is stopping")
+	}
+	if g := s.generation(); g != nil {
+		g.retire()
+	}
 	s.sockets.Wait()
 	s.shutdownAdmin()
+	s.running.Wait()
 	if s.builder != nil {
 		s.builder.mappers.Close()
 	}
 	if s.launcher != nil {
 		s.launcher.Close()
 	}
-	if s.audit != nil {
-		if err := s.audit.Close(); err != nil {
-			s.log.Error("audit log", "error", err)
-		}
+	if s.state != nil {
+		s.state.close()
 	}
 }

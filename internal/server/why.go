@@ -10,24 +10,24 @@ import (
 	"time"
 
 	"jackfield"
-	"jackfield/internal/admin"
+	"jackfield/internal/api"
 	"jackfield/internal/gateway"
 )
 
 // Why explains a request by the rules that are in force now.
-func (c control) Why(ctx context.Context, q admin.Question) (admin.Explanation, error) {
-	g := c.server.generation()
+func (c control) Why(ctx context.Context, q api.Question) (api.Explanation, error) {
+	g := c.generation()
 	name, err := jackfield.ParseName(q.Service)
 	if err != nil {
-		return admin.Explanation{}, jackfield.Refuse(jackfield.Invalid, fmt.Sprintf("%q is not the name of a service: %v", q.Service, err), nil)
+		return api.Explanation{}, jackfield.Refuse(jackfield.Invalid, fmt.Sprintf("%q is not the name of a service: %v", q.Service, err), nil)
 	}
 	listener, err := g.asked(q.Listener, name)
 	if err != nil {
-		return admin.Explanation{}, err
+		return api.Explanation{}, err
 	}
-	explanation := admin.Explanation{Listener: listener.Name, Service: string(name), Verdict: "allowed"}
+	explanation := api.Explanation{Listener: listener.Name, Service: string(name), Verdict: "allowed"}
 	for _, check := range g.gateway.Explain(ctx, listener, g.request(q, listener, name), q.Mappers) {
-		explanation.Checks = append(explanation.Checks, admin.Check{
+		explanation.Checks = append(explanation.Checks, api.Check{
 			Step: check.Step, Place: check.Place, Subject: check.Subject, Outcome: string(check.Outcome), By: check.By, Reason: check.Reason,
 		})
 		switch {
@@ -67,7 +67,7 @@ func (g *generation) asked(name string, service jackfield.Name) (*gateway.Listen
 }
 
 // request is the request that the question is about. What proved the user is not asked about: no rule looks at it.
-func (g *generation) request(q admin.Question, l *gateway.Listener, service jackfield.Name) jackfield.Request {
+func (g *generation) request(q api.Question, l *gateway.Listener, service jackfield.Name) jackfield.Request {
 	r := jackfield.Request{
 		ID:       "why",
 		Time:     q.Time,
@@ -82,6 +82,9 @@ func (g *generation) request(q admin.Question, l *gateway.Listener, service jack
 	}
 	if q.User != "" {
 		r.Identity.Proof = jackfield.ProofToken
+	}
+	if user, err := g.state.directory.User(q.User); err == nil && q.Groups == nil {
+		r.Identity.Groups = user.Groups
 	}
 	return r
 }

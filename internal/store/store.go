@@ -7,7 +7,9 @@
 //   - A watch gives the present entries first, then each change in the order of revisions. It never leaves one out without
 //     saying so: a watch that has lost its place ends with an error, and its user begins anew.
 //   - What cannot be known is an error, never a guess: while the store cannot be reached, reads and writes fail with
-//     ErrUnavailable, within the deadline of their context or a few seconds.
+//     ErrUnavailable, within the deadline of their context or a few seconds. Such a write may have been done.
+//
+// It does not keep several writes together: what must change at once is one entry.
 package store
 
 import (
@@ -30,6 +32,7 @@ var (
 const (
 	MaxKey   = 255       // bytes
 	MaxValue = 512 << 10 // bytes, of entries and of journal records
+	MaxName  = 64        // bytes, of nodes and journals
 )
 
 // An Entry is a value under a key. A key is two or more words with dots between them, such as "user.ada"; a word holds letters,
@@ -67,7 +70,8 @@ type Store interface {
 	// Watch tells the entries that are there, then Synced, then each change, until ctx ends.
 	Watch(ctx context.Context, prefix string) (Watcher, error)
 
-	// Hold takes the lease of a node and keeps it by renewing it, until the lease is released or lost.
+	// Hold takes the lease of a node and keeps it by renewing it, until the lease is released or lost; ErrExists while
+	// somebody else has it. ctx is for the taking alone. The ttl is in whole seconds, see CheckTTL.
 	Hold(ctx context.Context, node string, ttl time.Duration) (NodeLease, error)
 
 	// Nodes tells which nodes hold their lease now, and each that comes and goes, as a watch does.
@@ -97,7 +101,7 @@ type NodeLease interface {
 	// Lost is closed when the lease is not valid any more. It never becomes valid again.
 	Lost() <-chan struct{}
 
-	// Release gives the lease up.
+	// Release gives the lease up, if it is valid.
 	Release(ctx context.Context) error
 }
 

@@ -71,15 +71,19 @@ func (f *field) recorded() []string {
 // open opens a listener for these devices.
 func open(t *testing.T, known ...Device) *field {
 	t.Helper()
+	return openHandler(t, Handler{Known: known})
+}
+
+// openHandler opens a listener, with what a handler needs besides.
+func openHandler(t *testing.T, h Handler) *field {
+	t.Helper()
 	f := &field{devices: link.NewDevices()}
 	log := slog.New(slog.NewTextHandler(f, nil))
-	f.handler = New(Handler{
-		Gateway:  &gateway.Gateway{Sessions: gateway.NewSessions("test"), Recorder: f, Log: log},
-		Listener: &gateway.Listener{Name: "field", Protocol: "mihini"},
-		Devices:  f.devices,
-		Known:    known,
-		Log:      log,
-	})
+	h.Gateway = &gateway.Gateway{Sessions: gateway.NewSessions("test"), Recorder: f, Log: log}
+	h.Listener = &gateway.Listener{Name: "field", Protocol: "mihini"}
+	h.Devices = f.devices
+	h.Log = log
+	f.handler = New(h)
 	ctx, cut := context.WithCancelCause(context.Background())
 	f.sockets = listen.NewSockets(ctx)
 	server := &listen.Server{Name: "field", Address: "127.0.0.1:0", Handler: f.handler, Log: log}

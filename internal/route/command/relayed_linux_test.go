@@ -185,16 +185,20 @@ func TestRelayedCancel(t *testing.T) {
 
 // A program that does not end although its stream was closed is ended, in two graces at most.
 func TestRelayedWait(t *testing.T) {
-	for script, want := range map[string]string{
-		"echo up; cat; exit 6":                                "exit status 6", // it saw the end by itself
-		"echo up; exec sleep 1000":                            "killed by SIGTERM",
-		"trap '' TERM; echo up; while :; do sleep 1000; done": "killed by SIGKILL",
+	for _, test := range []struct {
+		script string
+		grace  time.Duration
+		want   string
+	}{
+		{"echo up; cat; exit 6", patience, "exit status 6"}, // it saw the end by itself
+		{"echo up; exec sleep 1000", 200 * time.Millisecond, "killed by SIGTERM"},
+		{"trap '' TERM; echo up; while :; do sleep 1000; done", 200 * time.Millisecond, "killed by SIGKILL"},
 	} {
-		o := open(t, newRoute(t, command.Options{Command: shell(script), KillGrace: 200 * time.Millisecond}))
+		o := open(t, newRoute(t, command.Options{Command: shell(test.script), KillGrace: test.grace}))
 		o.expect("up\n")
 		o.Bare().Close()
-		if details := o.Wait(); details != want {
-			t.Errorf("%s: got %q", script, details)
+		if details := o.Wait(); details != test.want {
+			t.Errorf("%s: got %q", test.script, details)
 		}
 	}
 }

@@ -47,7 +47,7 @@ func TestLongLine(t *testing.T) {
 
 // A flood neither stops the program nor fills the log or the memory.
 func TestStderrFlood(t *testing.T) {
-	const size = 1 << 30
+	const size = 1 << 27
 	var log logBuffer
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

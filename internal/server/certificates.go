@@ -1,0 +1,82 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"jackfield"
+	"jackfield/internal/api"
+	"jackfield/internal/authority"
+	"jackfield/internal/authority/ledger"
+)
+
+// certificates is what the API can do with the authority.
+type certificates struct{ *Server }
+
+func (c certificates) Authority() api.Authority {
+	a := c.state.authority
+	until, _ := a.OldUntil()
+	return api.Authority{Bundle: string(a.Bundle()), Fingerprint: a.Fingerprint(), OldUntil: until}
+}
+
+// Issue signs for a user of the directory, or a device, which need not be in the configuration yet.
+func (c certificates) Issue(ctx context.Context, request []byte, kind, name string, lifetime time.Duration) (api.IssuedCertificate, error) {
+	subject := authority.Subject{Kind: authority.Kind(kind), Name: name}
+	userID := ""
+	if subject.Kind == authority.User {
+		user, err := c.state.directory.User(name)
+		if err != nil {
+			return api.IssuedCertificate{}, err
+		}
+		subject.Name, userID = user.Name, user.ID
+	}
+	signed, err := c.state.authority.Sign(request, subject, lifetime)
+	if err != nil {
+		return api.IssuedCertificate{}, jackfield.Refuse(jackfield.Invalid, err.Error(), nil)
+	}
+	entry := ledger.Entry{
+		Serial: signed.Serial, Kind: subject.Kind, Name: subject.Name, UserID: userID,
+		Issued: time.Now().UTC(), NotAfter: signed.NotAfter.UTC(),
+	}
+	if err := c.state.ledger.Add(ctx, entry); err != nil {
+		return api.IssuedCertificate{}, err
+	}
+	c.log.Info("certificate issued", "serial", entry.Serial, "for", subject.String(), "not_after", entry.NotAfter)
+	return api.IssuedCertificate{Certificate: certificateOf(entry), PEM: string(signed.PEM)}, nil
+}
+
+func certificateOf(e ledger.Entry) api.Certificate {
+	return api.Certificate{
+		Serial: e.Serial, Kind: string(e.Kind), Name: e.Name, Issued: e.Issued, Expires: e.NotAfter, Revoked: !e.Revoked.IsZero(),
+	}
+}
+
+func (c certificates) Issued(context.Context) ([]api.Certificate, error) {
+	var list []api.Certificate
+	for _, e := range c.state.ledger.List() {
+		list = append(list, certificateOf(e))
+	}
+	return list, nil
+}
+
+func (c certificates) Revoke(ctx context.Context, serial string) error {
+	entry, err := c.state.ledger.Revoke(ctx, serial)
+	if err == nil {
+		c.log.Info("certificate revoked", "serial", serial, "for", entry.Subject().String())
+	}
+	return err
+}
+
+func (c certificates) Rotate(ctx context.Context) error {
+	if _, there := c.state.authority.OldUntil(); there {
+		return jackfield.Refuse(jackfield.Busy, "the last rotation is not over: retire the old authority first, or wait", nil)
+	}
+	if err := c.state.authority.Rotate(); err != nil {
+		return err
+	}
+	if err := c.state.noteAuthority(ctx); err != nil {
+		return fmt.Errorf("the authority was rotated, but the other servers cannot be told: %w", err)
+	}
+	return nil
+}
