@@ -116,17 +116,23 @@ func (s *Server) publish(e identity.Event, groups map[string][]string) {
 	}
 }
 
-// Recorder publishes the opening and the end of sessions. It refuses none.
+// Recorder publishes the opening and the end of sessions; a device's link is none. It refuses none.
 func (h *Hub) Recorder() jackfield.Recorder { return recorder{h} }
 
 type recorder struct{ hub *Hub }
 
 func (r recorder) Opened(record *jackfield.Record) error {
+	if record.Service == "" {
+		return nil
+	}
 	r.hub.Publish(Event{Type: SessionOpened, Subject: record.ID, User: record.Identity.User, Service: record.Service})
 	return nil
 }
 
 func (r recorder) Closed(record *jackfield.Record) {
+	if record.Service == "" {
+		return
+	}
 	r.hub.Publish(Event{
 		Type: SessionClosed, Subject: record.ID, User: record.Identity.User, Service: record.Service, Detail: record.End.Cause,
 	})

@@ -4,28 +4,9 @@ import (
 	"context"
 	"strings"
 
-	"jackfield"
 	"jackfield/internal/api"
 	"jackfield/internal/link"
 )
-
-// events tells those who follow events of sessions. Links are told by watchDevices.
-type events struct{ hub *api.Hub }
-
-func (e events) Opened(r *jackfield.Record) error {
-	if r.Service != "" {
-		e.hub.Publish(api.Event{Type: api.SessionOpened, Subject: r.ID, User: r.Identity.User, Service: r.Service})
-	}
-	return nil
-}
-
-func (e events) Closed(r *jackfield.Record) {
-	if r.Service != "" {
-		e.hub.Publish(api.Event{Type: api.SessionClosed, Subject: r.ID, User: r.Identity.User, Service: r.Service, Detail: r.End.Cause})
-	}
-}
-
-func (e events) Refused(*jackfield.Record) {}
 
 // tellDevices tells, until ctx ends, which devices come and go, and which services with them.
 func (s *Server) tellDevices(ctx context.Context) {
