@@ -304,7 +304,7 @@ func TestAuditOfCalls(t *testing.T) {
 
 func TestEntranceRulesDecide(t *testing.T) {
 	s := apitest.New(t)
-	s.Fake.Deny()
+	s.Fake.Deny(true)
 	_, err := s.Client(t, s.Admin).Me(t.Context())
 	if refusal, is := errors.AsType[*jackfield.Error](err); !is || refusal.Kind != jackfield.Denied || refusal.ID != "gateway-1" {
 		t.Errorf("%+v", err)

@@ -264,7 +264,10 @@ func headers(names ...string) schema {
 
 // refused are the statuses of the refusals that the operation may answer with.
 func (o *operation) refused() []int {
-	list := []int{http.StatusBadRequest, http.StatusForbidden, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable}
+	list := []int{http.StatusBadRequest, http.StatusInternalServerError}
+	if o.access != forAll || o.method != http.MethodGet {
+		list = append(list, http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable)
+	}
 	if o.access != forAll {
 		list = append(list, http.StatusUnauthorized)
 	}

@@ -192,8 +192,8 @@ func TestOpenSSLClientCertificates(t *testing.T) {
 
 func TestOwnCertificateOfOpenSSL(t *testing.T) {
 	d, a := newOpenSSL(t), open(t, newDir(t))
-	d.mustRun(t, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384", "-noenc", "-keyout", "own.key", "-out", "own.crt", "-days", "2",
-		"-subj", "/CN=x", "-addext", "subjectAltName=DNS:"+serverName)
+	d.mustRun(t, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384", "-noenc", "-keyout", "own.key",
+		"-out", "own.crt", "-days", "2", "-subj", "/CN=x", "-addext", "subjectAltName=DNS:"+serverName)
 	own, err := a.OwnCertificate(d.file("own.crt"), d.file("own.key"))
 	if err != nil {
 		t.Fatal(err)

@@ -30,6 +30,12 @@ func (a *Authority) OwnCertificate(certFile, keyFile string) (Certificate, error
 	return o, nil
 }
 
+// CheckOwnCertificate says what would keep OwnCertificate from using the files.
+func CheckOwnCertificate(certFile, keyFile string) error {
+	_, err := loadPair(certFile, keyFile)
+	return err
+}
+
 type own struct {
 	certFile, keyFile string
 	log               *slog.Logger

@@ -153,7 +153,7 @@ func TestNames(t *testing.T) {
 
 		{User, ""}: false, {User, "Ada"}: false, {User, "ada:admin"}: false, {User, "ada b"}: false, {User, "adä"}: false,
 		{User, ".."}: false, {User, "-a"}: false, {User, "a/b"}: false, {User, "a%61"}: false, {User, "a\x00b"}: false,
-		{User, long + "a"}: false, {User, "ada@example.org"}: false,
+		{User, long + "a"}: false, {User, "ada@example.org"}: true,
 		{Device, "a.b"}: false, {Device, "a_b"}: false, {Device, "Meter"}: false, {Device, "a-"}: false, {Device, long}: false,
 		{"", "ada"}: false, {"admin", "ada"}: false, {"User", "ada"}: false,
 	} {

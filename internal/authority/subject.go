@@ -28,7 +28,7 @@ const maxName = 64 // bytes of a name: ub-common-name of RFC 5280, appendix A.1
 // A Subject is who a client certificate is for.
 type Subject struct {
 	Kind Kind
-	Name string // in lower case: of a user letters, digits, "-", "_" and "."; else a DNS label
+	Name string // in lower case: of a user letters, digits, "-", "_", "." and "@"; else a DNS label
 }
 
 // String returns the subject as log and audit have it: "device meter-7".
@@ -45,7 +45,7 @@ func (s Subject) check() error {
 	switch s.Kind {
 	case User:
 		if !isUserName(s.Name) {
-			return fmt.Errorf("in a certificate a user's name has 1 to %d lower case letters, digits, hyphens, underscores and dots,"+
+			return fmt.Errorf("in a certificate a user's name has 1 to %d lower case letters, digits, hyphens, underscores, dots and at signs,"+
 				" and begins with a letter or digit", maxName)
 		}
 	case Device, Agent, Node:
@@ -64,7 +64,7 @@ func isUserName(s string) bool {
 	}
 	for i := range len(s) {
 		letter := 'a' <= s[i] && s[i] <= 'z' || '0' <= s[i] && s[i] <= '9'
-		if !letter && (i == 0 || !strings.ContainsRune("-_.", rune(s[i]))) {
+		if !letter && (i == 0 || !strings.ContainsRune("-_.@", rune(s[i]))) {
 			return false
 		}
 	}

@@ -66,7 +66,10 @@ func (b *builder) placesOf(listener string) *https.Places {
 // configuration has none of, it only looks at the files.
 func (g *generation) tls(l *config.Listener, clients authority.ClientCertificates, protocols []string) (*tls.Config, error) {
 	if g.state == nil {
-		return nil, nil
+		if l.CertificateFile == "" {
+			return nil, nil
+		}
+		return nil, authority.CheckOwnCertificate(l.CertificateFile, l.KeyFile)
 	}
 	var certificate authority.Certificate
 	var err error

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"slices"
@@ -54,8 +55,8 @@ type Server struct {
 	clock   atomic.Int64
 }
 
-// New starts a server that ends with the test.
-func New(t testing.TB) *Server {
+// New starts a server that ends with the test. What wraps its handler sees every call.
+func New(t testing.TB, wrap ...func(http.Handler) http.Handler) *Server {
 	t.Helper()
 	entries := memory.New()
 	records, err := entries.Journal(t.Context(), journal.Name, store.Retention{})
@@ -80,7 +81,11 @@ func New(t testing.TB) *Server {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { s.Run(ctx) })
-	server := httptest.NewServer(s.Handler(api.Entrance{Listener: "web", Protocol: "http", Admit: s.Fake.admit}))
+	handler := s.Handler(api.Entrance{Listener: "web", Protocol: "http", Admit: s.Fake.admit})
+	for _, w := range wrap {
+		handler = w(handler)
+	}
+	server := httptest.NewServer(handler)
 	s.URL = server.URL
 	t.Cleanup(func() {
 		s.Stop("the server is stopping")
@@ -212,11 +217,11 @@ func newFake(hub *api.Hub) *Fake {
 	}
 }
 
-// Deny makes the entrance's rules refuse everybody.
-func (f *Fake) Deny() {
+// Deny makes the entrance's rules refuse everybody, or nobody.
+func (f *Fake) Deny(deny bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.deny = true
+	f.deny = deny
 }
 
 func (f *Fake) admit(context.Context, netip.AddrPort, netip.AddrPort, jackfield.Identity) error {

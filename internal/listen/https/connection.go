@@ -82,6 +82,10 @@ func (h *Handler) serveLate(c *connection) {
 	defer grace.Stop()
 	c.shut, c.shutOnce = make(chan struct{}), sync.Once{}
 	server.Serve(c)
+	if len(c.accept) > 0 { // net/http has something against this server, not this client
+		c.conn.Close()
+		c.end()
+	}
 	<-c.ended
 }
 
@@ -205,9 +209,7 @@ func (g *guard) Read(p []byte) (int, error) {
 		g.refused(failure)
 		return fine, failure
 	}
-	if g.framing.oversize() {
-		g.lingers.Store(true) // net/http is about to answer 431
-	}
+	g.lingers.Store(g.framing.oversize()) // for net/http's 431
 	return n, err
 }
 

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// framing follows the requests of an HTTP/1 connection (RFC 9112) as they pass by, and finds those whose end two readers may
-// see in different places: behind a proxy that reads them otherwise, what follows would be a smuggled request. It is stricter
-// than net/http, which allows bare line feeds, folded lines, repeated lengths, and a length beside chunks.
+// framing follows the requests of an HTTP/1 connection (RFC 9112) as they pass by, and finds those whose end two readers
+// may see in different places: behind a proxy that reads them otherwise, what follows would be a smuggled request. It is
+// stricter than net/http, which allows bare line feeds, folded lines, repeated lengths, and a length beside chunks.
 //
 // It does not read chunks: a request with chunks is the last one of its connection (see serveRequest).
 type framing struct {
@@ -57,7 +57,7 @@ var (
 	errLong    = errors.New("the header is too long")
 )
 
-// Empty lines before a request are allowed, for old clients (RFC 9112, section 2.2): as many bytes of them as net/http skips.
+// Empty lines before a request are allowed, for old clients (RFC 9112, section 2.2): as many bytes as net/http skips.
 const maxEmpty = 4
 
 // slack is what net/http reads beyond its limit of a header, and a little more: it answers first.

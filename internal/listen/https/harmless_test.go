@@ -303,8 +303,8 @@ func TestHugeHeader(t *testing.T) {
 
 func TestHeaderLimit(t *testing.T) {
 	h := start(t, false, nil)
-	field := strings.Repeat("a", 1<<10-len("x-a")-32)                                       // HTTP/2 counts 32 for each
-	for kilobytes, want := range map[int]string{60: "200", 66: "431", 10 << 10: "closed"} { // by net/http, if frames follow
+	field := strings.Repeat("a", 1<<10-len("x-a")-32)                                      // HTTP/2 counts 32 for each
+	for kilobytes, want := range map[int]string{60: "200", 66: "431", 2 << 10: "closed"} { // by net/http, if frames follow
 		conn := h.dialTLS(protocolH2)
 		framer := beginH2(t, conn)
 		fields := []string{":method", "GET", ":scheme", "https", ":authority", hostName, ":path", "/"}
@@ -454,7 +454,8 @@ func TestResetsDisturbNobody(t *testing.T) {
 			case 1:
 				conn.Write([]byte("\x16\x03\x01"))
 			case 2, 3:
-				secured := tls.Client(conn, &tls.Config{RootCAs: h.roots, ServerName: hostName, NextProtos: []string{protocolH1, protocolH2}[i/2%2:]})
+				offered := []string{protocolH1, protocolH2}[i%2:]
+				secured := tls.Client(conn, &tls.Config{RootCAs: h.roots, ServerName: hostName, NextProtos: offered})
 				conn.SetDeadline(time.Now().Add(20 * time.Second))
 				if secured.Handshake() == nil {
 					io.WriteString(secured, "GET / HT")

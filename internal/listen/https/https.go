@@ -244,9 +244,9 @@ func (h *Handler) settle() {
 	}
 }
 
-// Close retires the handler: another one has its socket, or the socket is closed. Event streams end now, idle connections are
-// closed, requests that run may go on for Limits.Grace, and what is open by CONNECT goes on. It returns when net/http has
-// none left, and is to be called even if nothing was ever served.
+// Close retires the handler: another one has its socket, or the socket is closed. Event streams end now, idle connections
+// are closed, requests that run may go on for Limits.Grace, and what is open by CONNECT goes on. It returns when net/http
+// has none left, which may take as long as a session, and is to be called even if nothing was ever served.
 //
 // A client accepted just before is still served: it has SettleTimeout to bring its first request.
 func (h *Handler) Close() { h.closing.Do(h.close) }

@@ -14,15 +14,23 @@ type Limits struct {
 	HandshakesPerSource int // of them from one source [32]
 
 	HandshakeTimeout time.Duration // [10 s]
-	HeaderTimeout    time.Duration // for the header of a request, from its first byte on; of a connection's first from its begin [10 s]
-	HeaderBytes      int           // of a request's header, for which net/http allows 4 KiB more; beyond that 431, or a closed HTTP/2 connection [64 KiB]
-	BodyTimeout      time.Duration // for the body of a request [1 min]
-	AnswerTimeout    time.Duration // for a client to take an answer, from its beginning and from each flush [1 min]
-	IdleTimeout      time.Duration // between requests [2 min]
-	Grace            time.Duration // for requests that run when the configuration is replaced [1 min]
+
+	// HeaderTimeout is for the header of a request, from its first byte on; for a connection's first, from the beginning.
+	// Later ones of an HTTP/2 connection have IdleTimeout. [10 s]
+	HeaderTimeout time.Duration
+
+	// HeaderBytes is for the header of a request; net/http allows 4 KiB more. Beyond that a client gets 431, or, with
+	// HTTP/2 and if more follows, is closed. [64 KiB]
+	HeaderBytes int
+
+	BodyTimeout   time.Duration // for the body of a request [1 min]
+	AnswerTimeout time.Duration // for a client to take an answer, from its beginning and from each flush [1 min]
+	IdleTimeout   time.Duration // between requests [2 min]
+	Grace         time.Duration // for requests that run when the configuration is replaced [1 min]
 }
 
-// SettleTimeout is how long a connection that has not brought a request yet is waited for when its configuration is replaced.
+// SettleTimeout is for how long a connection that has not brought a request yet is waited for when its configuration is
+// replaced.
 const SettleTimeout = 2 * time.Second
 
 // Limits of HTTP/2 (RFC 9113). net/http closes connections that reset streams faster than their handlers end, or have too

@@ -72,7 +72,7 @@ func (n names) misdirected(r *http.Request, local netip.Addr) (status int, why s
 	hosts := r.Header["Host"] // only HTTP/2 leaves it there
 	switch {
 	case r.URL.Scheme != "" || r.URL.Host != "" || r.URL.Opaque != "":
-		return http.StatusMisdirectedRequest, "this server is no proxy for other hosts: send the path alone as the request's target"
+		return http.StatusMisdirectedRequest, "this server is no proxy: send the path alone as the request's target"
 	case len(hosts) > 1 || len(hosts) == 1 && hosts[0] != r.Host:
 		return http.StatusBadRequest, "the request names more than one host"
 	case r.Host == "":

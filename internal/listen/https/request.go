@@ -77,7 +77,8 @@ func (h *Handler) call(handler http.Handler, w http.ResponseWriter, r *http.Requ
 			h.Log.Error("panic while a request was handled", "id", id, "listener", h.Listener.Name, "method", r.Method,
 				"path", r.URL.Path, "panic", fmt.Sprint(fault), "stack", string(debug.Stack()))
 			if a, ok := w.(*answer); ok && !a.begun {
-				writeProblem(w, problem{Status: http.StatusInternalServerError, Kind: jackfield.Internal, Detail: "internal error", ID: id})
+				p := problem{Status: http.StatusInternalServerError, Kind: jackfield.Internal, Detail: "internal error", ID: id}
+				writeProblem(w, p)
 				return
 			}
 		}

@@ -240,7 +240,7 @@ func TestReloadsLoseNothing(t *testing.T) {
 		select {
 		case <-done:
 			running = false
-		case <-time.After(5 * time.Millisecond):
+		case <-time.After(20 * time.Millisecond):
 			next := h.successor(says("here"))
 			closing.Go(old.Close)
 			old = next
@@ -253,5 +253,19 @@ func TestReloadsLoseNothing(t *testing.T) {
 	}
 	if strings.Contains(h.log.String(), "cut") {
 		t.Error(h.log.String())
+	}
+}
+
+// A header in the margin that net/http allows leaves the connection as any other.
+func TestHeaderInTheMargin(t *testing.T) {
+	h := start(t, true, nil)
+	conn := h.dial()
+	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: localhost\r\nX-A: "+strings.Repeat("a", 66<<10)+"\r\n\r\n")
+	if status, _ := readAnswer(t, conn); status != 200 {
+		t.Fatalf("answered with %d", status)
+	}
+	h.Handler.Close()
+	if n, err := conn.Read(make([]byte, 1)); n > 0 || err != io.EOF {
+		t.Errorf("after Close: %d bytes, %v", n, err)
 	}
 }

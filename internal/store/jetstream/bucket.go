@@ -15,14 +15,14 @@ import (
 
 // A bucket is a stream with the last values of keys.
 type bucket struct {
-	js        jetstream.JetStream
+	s         *Store
 	stream    jetstream.Stream
 	subject   string        // of a key, up to it
 	markerTTL time.Duration // of deletions; 0: they stay until they are swept away
 }
 
 func (s *Store) newBucket(ctx context.Context, name string, c jetstream.StreamConfig) (*bucket, error) {
-	b := &bucket{js: s.js, subject: "$KV." + name + ".", markerTTL: c.SubjectDeleteMarkerTTL}
+	b := &bucket{s: s, subject: "$KV." + name + ".", markerTTL: c.SubjectDeleteMarkerTTL}
 	c.Name = "KV_" + name
 	c.Subjects = []string{b.subject + ">"}
 	c.Storage = jetstream.FileStorage
@@ -70,12 +70,15 @@ func (b *bucket) message(e edit, nonce string) *nats.Msg {
 
 // write does an edit, once. It returns store.ErrConflict if the key has another revision.
 func (b *bucket) write(ctx context.Context, e edit) (revision uint64, err error) {
+	if err := b.s.checkRoom(); err != nil {
+		return 0, err
+	}
 	call, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	nonce := rand.Text()
 	inDoubt := false // an earlier attempt may have done it
 	err = retry(ctx, func(ctx context.Context) error {
-		ack, err := b.js.PublishMsg(ctx, b.message(e, nonce), jetstream.WithExpectLastSequencePerSubject(e.after),
+		ack, err := b.s.js.PublishMsg(ctx, b.message(e, nonce), jetstream.WithExpectLastSequencePerSubject(e.after),
 			jetstream.WithRetryAttempts(0))
 		switch {
 		case err == nil:

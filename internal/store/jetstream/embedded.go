@@ -22,9 +22,14 @@ const (
 	maxStore  = 1 << 40
 )
 
+// minFree is how much of the disk is left free. The server gives up what it cannot write, until it is started again.
+const minFree = 16 << 20
+
 // An embedded server has a directory to itself, and no port.
 type embedded struct {
 	server *server.Server
+	files  string
+	free   func(dir string) (uint64, error)
 	unlock func()
 }
 
@@ -38,7 +43,7 @@ func startEmbedded(dir string, log *slog.Logger) (*embedded, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &embedded{unlock: unlock}
+	e := &embedded{files: files, free: freeBytes, unlock: unlock}
 	e.server, err = server.NewServer(&server.Options{
 		ServerName:             "jackfield",
 		DontListen:             true,
@@ -64,6 +69,20 @@ func startEmbedded(dir string, log *slog.Logger) (*embedded, error) {
 
 func (e *embedded) connect(options ...nats.Option) (*nats.Conn, error) {
 	return nats.Connect("", append(options, nats.InProcessServer(e.server))...)
+}
+
+// checkRoom refuses writes while the disk is full.
+func (s *Store) checkRoom() error {
+	if s.embedded == nil {
+		return nil
+	}
+	switch free, err := s.embedded.free(s.embedded.files); {
+	case err != nil:
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	case free < minFree:
+		return fmt.Errorf("%w: the disk of %s has less than %d MiB free", store.ErrUnavailable, s.embedded.files, minFree>>20)
+	}
+	return nil
 }
 
 func (e *embedded) stop() error {

@@ -62,7 +62,7 @@ func (s *Store) Journal(ctx context.Context, name string, r store.Retention) (st
 
 // Append adds a record, once: the server leaves out an attempt whose nonce it knows.
 func (j *journal) Append(ctx context.Context, record []byte) (sequence uint64, err error) {
-	if err := store.CheckValue(record); err != nil {
+	if err := errors.Join(store.CheckValue(record), j.s.checkRoom()); err != nil {
 		return 0, err
 	}
 	nonce := rand.Text()

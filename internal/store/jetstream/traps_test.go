@@ -101,8 +101,7 @@ func TestTTLIsWholeSeconds(t *testing.T) {
 // An update through NATS's bucket would drop the TTL, and the node would seem to live for ever.
 func TestRenewalKeepsTTL(t *testing.T) {
 	s := openDir(t, t.TempDir())
-	w := nodes(t, s)
-	h := &hold{bucket: s.nodes, key: "node.edge", id: "me", ttl: time.Second}
+	h := &hold{bucket: s.nodes, key: "node.edge", id: "me", ttl: 2 * time.Second}
 	var err error
 	if h.revision, err = s.nodes.create(t.Context(), h.key, []byte(h.id), h.ttl); err != nil {
 		t.Fatal(err)
@@ -112,7 +111,15 @@ func TestRenewalKeepsTTL(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	w, err := s.Nodes(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
 	wantNode(t, w, false)
+	if c, err := w.Next(); err != nil || !c.Synced {
+		t.Fatalf("%+v (%v)", c, err)
+	}
 	wantNode(t, w, true)
 	if err := h.renew(t.Context()); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("renewed after its end: %v", err)
@@ -358,7 +365,7 @@ func (f *faulty) PublishMsg(ctx context.Context, m *nats.Msg, o ...jetstream.Pub
 func newFaulty(t *testing.T) (*Store, *faulty) {
 	s := openDir(t, t.TempDir())
 	f := &faulty{JetStream: s.js}
-	s.js, s.entries.js, s.nodes.js = f, f, f
+	s.js = f
 	return s, f
 }
 
@@ -473,5 +480,38 @@ func TestLostAnswerOfRenewal(t *testing.T) {
 		if !errors.Is(err, store.ErrConflict) {
 			t.Errorf("%s what another holds: %v", name, err)
 		}
+	}
+}
+
+// nats-server gives a stream up at the first write that fails, so none is tried on a full disk.
+func TestFullDisk(t *testing.T) {
+	s := openDir(t, t.TempDir())
+	j, err := s.Journal(t.Context(), "audit", store.Retention{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	revision, err := s.Create(t.Context(), "user.ada", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	free := s.embedded.free
+	s.embedded.free = func(string) (uint64, error) { return minFree - 1, nil }
+	for name, write := range map[string]func() error{
+		"create": func() error { _, err := s.Create(t.Context(), "user.bob", nil); return err },
+		"update": func() error { _, err := s.Update(t.Context(), "user.ada", nil, revision); return err },
+		"delete": func() error { return s.Delete(t.Context(), "user.ada", revision) },
+		"hold":   func() error { _, err := s.Hold(t.Context(), "edge", time.Second); return err },
+		"append": func() error { _, err := j.Append(t.Context(), nil); return err },
+	} {
+		if err := write(); !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "disk") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if e, err := s.Get(t.Context(), "user.ada"); err != nil || e.Revision != revision {
+		t.Errorf("%+v (%v)", e, err)
+	}
+	s.embedded.free = free
+	if _, err := s.Update(t.Context(), "user.ada", nil, revision); err != nil {
+		t.Errorf("there is room again: %v", err)
 	}
 }
