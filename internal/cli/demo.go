@@ -40,6 +40,7 @@ const demoRules = `rule "allow" { from = ["127.0.0.1"] }
 const (
 	demoPort    = "1078"
 	demoWebPort = "1080"
+	demoAPIPort = "1443"
 )
 
 func newDemo() *cobra.Command {
@@ -64,6 +65,8 @@ type demo struct {
 	Console string
 	Field   string // where the demo's device dials in
 	Meter   string // its service
+	API     string // where the API is
+	Token   string // for the first login
 	Command string // how the person runs this binary
 }
 
@@ -76,7 +79,7 @@ func runDemo(ctx context.Context, out, stderr io.Writer) error {
 	defer os.RemoveAll(dir)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	d := &demo{Dir: dir, Mux: freeAddress(demoPort), WebPort: freeAddress(demoWebPort), Command: thisCommand()}
+	d := &demo{Dir: dir, Mux: freeAddress(demoPort), WebPort: freeAddress(demoWebPort), API: freeAddress(demoAPIPort), Command: thisCommand()}
 	if d.Web, err = serveDemoWeb(ctx); err != nil {
 		return err
 	}
@@ -91,6 +94,7 @@ func runDemo(ctx context.Context, out, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	d.Token = d.firstToken()
 	if err := template.Must(template.New("guide").Parse(demoGuide)).Execute(out, d); err != nil {
 		s.Close()
 		return err
@@ -131,6 +135,15 @@ func (d *demo) start(out, stderr io.Writer) (*server.Server, error) {
 	})
 }
 
+// firstToken is the one-time token of the first administrator, as the server has written it down.
+func (d *demo) firstToken() string {
+	token, err := os.ReadFile(filepath.Join(d.Dir, "first-token"))
+	if err != nil {
+		return "(there is none: " + err.Error() + ")"
+	}
+	return strings.TrimSpace(string(token))
+}
+
 // Quote writes a string as HCL has it.
 func (d *demo) Quote(s string) string { return quoteHCL(s) }
 
@@ -140,7 +153,7 @@ func quoteHCL(s string) string {
 
 // Moved says whether a port is not the one that the documentation speaks of.
 func (d *demo) Moved() bool {
-	return d.MuxPort() != demoPort || !strings.HasSuffix(d.WebPort, ":"+demoWebPort)
+	return d.MuxPort() != demoPort || !strings.HasSuffix(d.WebPort, ":"+demoWebPort) || !strings.HasSuffix(d.API, ":"+demoAPIPort)
 }
 
 // ConfigFile is the path of the demo's configuration.
