@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"jackfield/internal/api"
+	"jackfield/internal/identity"
 )
 
 func newUser() *cobra.Command {
@@ -21,7 +22,7 @@ func newUser() *cobra.Command {
 		Args:  args(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newUserAdd(), newUserPasswd(), newUserChange(), newUserRemove(), newUserList())
+	cmd.AddCommand(newUserAdd(), newUserPasswd(), newUserChange(), newUserRemove(), newUserList(), newUserHash())
 	return cmd
 }
 
@@ -201,4 +202,30 @@ func forEach(cmd *cobra.Command, names []string, done string, do func(name strin
 		fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", name, done)
 	}
 	return errors.Join(failures...)
+}
+
+func newUserHash() *cobra.Command {
+	var passwords passwordFlags
+	cmd := &cobra.Command{
+		Use:   "hash",
+		Short: "Hash a password for a configuration file",
+		Long: `Prints what a user block of a configuration file has for password_hash. The password is asked for on a terminal. No server is
+asked.`,
+		Example: `  jackfield user hash > ada.hash     # and in the file: password_hash = file("ada.hash")`,
+		Args:    args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			password, err := passwords.read(cmd, "Password: ")
+			if err != nil {
+				return err
+			}
+			hash, err := identity.NewPasswordHash(password)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), hash.PHC())
+			return err
+		},
+	}
+	passwords.add(cmd)
+	return cmd
 }

@@ -1,16 +1,12 @@
 package config
 
 import (
-	"encoding/base64"
-	"errors"
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-)
 
-const maxGroups = 100 // of one user
+	"jackfield/internal/identity"
+)
 
 // User is a person, or a program, who can prove who they are. Of its groups, those count too that name it as a member.
 type User struct {
@@ -46,7 +42,7 @@ var userBlock = &block{
 		},
 		{
 			name: passwordHash, kind: text{what: "`\"$argon2id$v=19$m=…,t=…,p=…$SALT$HASH\"`", check: checkPasswordHash},
-			doc: "What the user's password is checked with: an argon2id hash as a PHC string. It is a secret, so it should come from a file of its own: " +
+			doc: "What the user's password is checked with: an argon2id hash as a PHC string, which `jackfield user hash` makes. It is a secret, so it should come from a file of its own: " +
 				"`file(\"ann.hash\")`. It may cost 256 MiB, 16 passes and 16 threads at most. Unset: no password is right, and the user needs a token or a certificate.",
 		},
 	},
@@ -74,8 +70,8 @@ func (s *section) user() *User {
 		PasswordHash: s.text(passwordHash),
 		Where:        s.where(s.header),
 	}
-	if len(out.Groups) > maxGroups {
-		s.bad(s.at("groups"), "groups", fmt.Sprintf("a user may be in %d groups", maxGroups))
+	if len(out.Groups) > identity.MaxGroups {
+		s.bad(s.at("groups"), "groups", fmt.Sprintf("a user may be in %d groups", identity.MaxGroups))
 	}
 	if first, again := s.users.add(out.Name, s.label.at, out); again {
 		s.duplicate("user", s.label.at, first)
@@ -118,47 +114,12 @@ func (s *section) identities(argument string) []string {
 	return names
 }
 
-var identityName = regexp.MustCompile(`^[a-z0-9][a-z0-9._@-]{0,63}$`)
-
 func checkIdentity(name string) error {
-	if !identityName.MatchString(name) {
-		return errors.New(`the name of a user or group has 1 to 64 characters of a-z, 0-9, ".", "_", "@" and "-", and begins with a letter or digit`)
-	}
-	return nil
+	_, err := identity.ParseName(name)
+	return err
 }
 
-// What a password hash may be. RFC 9106, section 3.1, allows less and more; a login must stay cheap enough for the server.
-const (
-	minSalt, minHash, maxField = 8, 16, 64 // bytes
-	maxMemory                  = 256 << 10 // KiB
-	maxPasses, maxThreads      = 16, 16
-	memoryPerThread            = 8 // KiB, at least
-)
-
-// phcArgon2id is the PHC string format for version 1.3 of argon2id.
-var phcArgon2id = regexp.MustCompile(`^\$argon2id\$v=19\$m=([1-9][0-9]*),t=([1-9][0-9]*),p=([1-9][0-9]*)\$([^$]+)\$([^$]+)$`)
-
-func checkPasswordHash(s string) error {
-	parts := phcArgon2id.FindStringSubmatch(s)
-	if parts == nil {
-		return errors.New(`an argon2id hash as a PHC string is required: "$argon2id$v=19$m=…,t=…,p=…$SALT$HASH"`)
-	}
-	memory, tooMuch := strconv.ParseUint(parts[1], 10, 31)
-	passes, tooMany := strconv.ParseUint(parts[2], 10, 31)
-	threads, tooWide := strconv.ParseUint(parts[3], 10, 31)
-	if tooMuch != nil || tooMany != nil || tooWide != nil || memory > maxMemory || passes > maxPasses || threads > maxThreads ||
-		memory < memoryPerThread*threads {
-		return fmt.Errorf("the hash may cost %d KiB (m), %d passes (t) and %d threads (p) at most, and at least %d KiB for each thread",
-			maxMemory, maxPasses, maxThreads, memoryPerThread)
-	}
-	encoding := base64.RawStdEncoding.Strict()
-	salt, badSalt := encoding.DecodeString(parts[4])
-	hash, badHash := encoding.DecodeString(parts[5])
-	switch {
-	case badSalt != nil || badHash != nil || strings.ContainsAny(s, "\r\n"):
-		return errors.New("salt and hash must be in base64 without padding")
-	case len(salt) < minSalt || len(hash) < minHash || max(len(salt), len(hash)) > maxField:
-		return fmt.Errorf("the salt must have %d to %d bytes, and the hash %d to %d", minSalt, maxField, minHash, maxField)
-	}
-	return nil
+func checkPasswordHash(phc string) error {
+	_, err := identity.ParsePasswordHash(phc)
+	return err
 }
