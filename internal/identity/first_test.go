@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"jackfield"
-	"jackfield/internal/store"
 )
 
 func firstPath(t testing.TB) string { return filepath.Join(t.TempDir(), "first-token") }
@@ -248,4 +247,30 @@ func TestFirstTokenFileIsNeverWrittenThrough(t *testing.T) {
 	}
 }
 
-var _ store.Store = (*cuttable)(nil)
+func TestOneOfTwoFirstLoginsWins(t *testing.T) {
+	for range 10 {
+		s := newStore(t)
+		var nodes [2]*Directory
+		var secrets [2]string
+		for n := range nodes {
+			path := firstPath(t)
+			nodes[n] = open(t, s, Options{FirstTokenPath: path})
+			secrets[n] = readSecret(t, path)
+		}
+		errs := make(chan error, len(nodes))
+		for n := range nodes {
+			go func() {
+				_, _, err := nodes[n].Exchange(t.Context(), secrets[n], NewToken{})
+				errs <- err
+			}()
+		}
+		first, second := <-errs, <-errs
+		if (first == nil) == (second == nil) {
+			t.Fatalf("the logins ended with %v and %v", first, second)
+		}
+		if first == nil {
+			first = second
+		}
+		wantKind(t, first, jackfield.Unauthenticated)
+	}
+}

@@ -183,7 +183,8 @@ func TestWatch(t *testing.T) {
 	if _, err := d.ChangeUser(t.Context(), "ada", 0, Change{Admin: &yes}); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Configure(File{Users: []FileUser{{Name: "fay"}}, Groups: []FileGroup{{Name: "lab", Members: []string{"ada"}}}}); err != nil {
+	file := File{Users: []FileUser{{Name: "fay"}}, Groups: []FileGroup{{Name: "lab", Members: []string{"ada"}}}}
+	if err := d.Configure(file); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.RemoveUser(t.Context(), "ada", 0); err != nil {

@@ -134,6 +134,8 @@ type cuttable struct {
 	ctx    context.Context
 }
 
+var _ store.Store = (*cuttable)(nil)
+
 func newCuttable(s store.Store) *cuttable {
 	c := &cuttable{Store: s, writes: -1}
 	c.ctx, c.cut = context.WithCancel(context.Background())

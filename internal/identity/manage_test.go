@@ -78,46 +78,43 @@ func TestUserRefusals(t *testing.T) {
 	stale := ada.Revision - 1
 	no, yes := false, true
 	many := make([]string, MaxGroups+1)
+	type call func(context.Context) error
+	add := func(n NewUser, password string) call {
+		return func(ctx context.Context) error { _, err := d.AddUser(ctx, n, password); return err }
+	}
+	change := func(name string, revision uint64, c Change) call {
+		return func(ctx context.Context) error { _, err := d.ChangeUser(ctx, name, revision, c); return err }
+	}
+	remove := func(name string, revision uint64) call {
+		return func(ctx context.Context) error { return d.RemoveUser(ctx, name, revision) }
+	}
+	setPassword := func(ctx context.Context) error { _, err := d.SetPassword(ctx, "ada", stale, password); return err }
+	addToken := func(ctx context.Context) error { _, _, err := d.AddToken(ctx, NewToken{User: "eve"}); return err }
+	tooLate := func(ctx context.Context) error {
+		ctx, end := context.WithCancel(ctx)
+		end()
+		return d.RemoveUser(ctx, "ada", 0)
+	}
 	for name, c := range map[string]struct {
-		do      func(context.Context) error
+		do      call
 		kind    jackfield.Kind
 		wrapped error
 	}{
-		"taken":    {func(ctx context.Context) error { _, err := d.AddUser(ctx, NewUser{Name: "ADA"}, ""); return err }, jackfield.Busy, store.ErrExists},
-		"bad name": {func(ctx context.Context) error { _, err := d.AddUser(ctx, NewUser{Name: "a b"}, ""); return err }, jackfield.Invalid, nil},
-		"bad group": {func(ctx context.Context) error {
-			_, err := d.AddUser(ctx, NewUser{Name: "b", Groups: []string{"*"}}, "")
-			return err
-		}, jackfield.Invalid, nil},
-		"many groups": {func(ctx context.Context) error {
-			_, err := d.AddUser(ctx, NewUser{Name: "b", Groups: many}, "")
-			return err
-		}, jackfield.Invalid, nil},
-		"short password": {func(ctx context.Context) error { _, err := d.AddUser(ctx, NewUser{Name: "b"}, "1234567"); return err }, jackfield.Invalid, nil},
-		"stale change": {func(ctx context.Context) error {
-			_, err := d.ChangeUser(ctx, "ada", stale, Change{Admin: &yes})
-			return err
-		}, jackfield.Busy, store.ErrConflict},
-		"stale password": {func(ctx context.Context) error { _, err := d.SetPassword(ctx, "ada", stale, password); return err }, jackfield.Busy, store.ErrConflict},
-		"stale removal":  {func(ctx context.Context) error { return d.RemoveUser(ctx, "ada", stale) }, jackfield.Busy, store.ErrConflict},
-		"nobody changed": {func(ctx context.Context) error { _, err := d.ChangeUser(ctx, "eve", 0, Change{}); return err }, jackfield.NotFound, nil},
-		"nobody removed": {func(ctx context.Context) error { return d.RemoveUser(ctx, "eve", 0) }, jackfield.NotFound, nil},
-		"nobody's token": {func(ctx context.Context) error { _, _, err := d.AddToken(ctx, NewToken{User: "eve"}); return err }, jackfield.NotFound, nil},
-		"last demoted": {func(ctx context.Context) error {
-			_, err := d.ChangeUser(ctx, "root", 0, Change{Admin: &no})
-			return err
-		}, jackfield.Busy, nil},
-		"last disabled": {func(ctx context.Context) error {
-			_, err := d.ChangeUser(ctx, "root", 0, Change{Disabled: &yes})
-			return err
-		}, jackfield.Busy, nil},
-		"last removed": {func(ctx context.Context) error { return d.RemoveUser(ctx, "root", 0) }, jackfield.Busy, nil},
-		"not a user":   {func(context.Context) error { _, err := d.User("no name"); return err }, jackfield.NotFound, nil},
-		"context is over": {func(ctx context.Context) error {
-			ctx, end := context.WithCancel(ctx)
-			end()
-			return d.RemoveUser(ctx, "ada", 0)
-		}, jackfield.Unavailable, nil},
+		"taken":           {add(NewUser{Name: "ADA"}, ""), jackfield.Busy, store.ErrExists},
+		"bad name":        {add(NewUser{Name: "a b"}, ""), jackfield.Invalid, nil},
+		"bad group":       {add(NewUser{Name: "b", Groups: []string{"*"}}, ""), jackfield.Invalid, nil},
+		"many groups":     {add(NewUser{Name: "b", Groups: many}, ""), jackfield.Invalid, nil},
+		"short password":  {add(NewUser{Name: "b"}, "1234567"), jackfield.Invalid, nil},
+		"stale change":    {change("ada", stale, Change{Admin: &yes}), jackfield.Busy, store.ErrConflict},
+		"stale password":  {setPassword, jackfield.Busy, store.ErrConflict},
+		"stale removal":   {remove("ada", stale), jackfield.Busy, store.ErrConflict},
+		"nobody changed":  {change("eve", 0, Change{}), jackfield.NotFound, nil},
+		"nobody removed":  {remove("eve", 0), jackfield.NotFound, nil},
+		"nobody's token":  {addToken, jackfield.NotFound, nil},
+		"last demoted":    {change("root", 0, Change{Admin: &no}), jackfield.Busy, nil},
+		"last disabled":   {change("root", 0, Change{Disabled: &yes}), jackfield.Busy, nil},
+		"last removed":    {remove("root", 0), jackfield.Busy, nil},
+		"context is over": {tooLate, jackfield.Unavailable, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := c.do(t.Context())
