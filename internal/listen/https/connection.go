@@ -60,7 +60,7 @@ func (h *Handler) serveHTTP(ctx context.Context, c *connection) {
 	defer h.forget(c)
 	stop := context.AfterFunc(ctx, c.cut)
 	defer stop()
-	first := time.AfterFunc(h.Limits.HeaderTimeout, func() { c.cutSilent() }) // net/http has no limit for this in HTTP/2
+	first := time.AfterFunc(h.Limits.HeaderTimeout, c.cutSilent) // net/http has no limit for this in HTTP/2
 	defer first.Stop()
 	c.accept <- c.conn
 	h.server.Serve(c)
@@ -133,12 +133,10 @@ func (c *connection) cut() {
 }
 
 // cutSilent closes a connection that has brought no request yet.
-func (c *connection) cutSilent() bool {
-	if c.asked.Load() {
-		return false
+func (c *connection) cutSilent() {
+	if !c.asked.Load() {
+		c.client.Conn.Close()
 	}
-	c.client.Conn.Close()
-	return true
 }
 
 // cutRequests closes a connection unless it carries more than requests.

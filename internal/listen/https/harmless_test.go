@@ -116,7 +116,11 @@ func TestSlowHeaders(t *testing.T) {
 			o.Limits.HeaderTimeout, o.Limits.IdleTimeout = 500*time.Millisecond, 500*time.Millisecond
 		})
 		dribble := func(t *testing.T) {
-			for _, begin := range []string{"", "GET / HTTP/1.1\r\nX-A: ", smuggled, smuggled + "GET"} {
+			begins := []string{"", "GET / HTTP/1.1\r\nX-A: ", smuggled, smuggled + "GET"}
+			if !plain {
+				begins = begins[1:2]
+			}
+			for _, begin := range begins {
 				t.Run(fmt.Sprintf("%q", begin), func(t *testing.T) {
 					t.Parallel()
 					conn := h.dialHTTP()

@@ -262,25 +262,23 @@ func (h *Handler) close() {
 	select {
 	case <-h.settled:
 	case <-time.After(SettleTimeout):
-		h.cut((*connection).cutSilent)
 	}
-	grace := time.AfterFunc(h.Limits.Grace, func() {
-		if n := h.cut((*connection).cutRequests); n > 0 {
-			h.Log.Warn("requests that an earlier configuration served were cut", "listener", h.Listener.Name, "connections", n)
-		}
-	})
+	grace := time.AfterFunc(h.Limits.Grace, h.cutRequests)
 	defer grace.Stop()
 	h.server.Shutdown(context.Background())
 }
 
-// cut asks each connection to close and counts those that did.
-func (h *Handler) cut(closed func(*connection) bool) (n int) {
+// cutRequests ends what has had its time.
+func (h *Handler) cutRequests() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	n := 0
 	for _, c := range h.open {
-		if closed(c) {
+		if c.cutRequests() {
 			n++
 		}
 	}
-	return n
+	if n > 0 {
+		h.Log.Warn("requests that an earlier configuration served were cut", "listener", h.Listener.Name, "connections", n)
+	}
 }

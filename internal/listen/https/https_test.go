@@ -344,6 +344,7 @@ func expect(t *testing.T, r io.Reader, want string) {
 }
 
 func TestConnectWithH2(t *testing.T) {
+	t.Parallel()
 	h := start(t, false, func(o *Options) {
 		o.Limits.AnswerTimeout, o.Limits.Grace = 100*time.Millisecond, time.Millisecond // must not matter
 		o.Connect = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -30,8 +30,8 @@ type Limits struct {
 }
 
 // SettleTimeout is for how long a connection that has not brought a request yet is waited for when its configuration is
-// replaced.
-const SettleTimeout = 2 * time.Second
+// replaced. net/http closes those that are older; an HTTP/2 client is told to come again.
+const SettleTimeout = 5 * time.Second
 
 // Limits of HTTP/2 (RFC 9113). net/http closes connections that reset streams faster than their handlers end, or have too
 // many control frames queued.

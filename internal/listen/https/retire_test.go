@@ -28,6 +28,7 @@ func TestCloseOfNothing(t *testing.T) {
 
 // Requests that run end in their own time, and clients that keep connections go over to the next generation.
 func TestCloseLetsRequestsEnd(t *testing.T) {
+	t.Parallel()
 	for _, h2 := range []bool{false, true} {
 		t.Run(fmt.Sprint("HTTP/2 ", h2), func(t *testing.T) {
 			entered, release := make(chan struct{}), make(chan struct{})
@@ -208,6 +209,7 @@ func TestStop(t *testing.T) {
 // No request is lost while generations change, other than those by a connection that closes at that moment, which clients
 // send again.
 func TestReloadsLoseNothing(t *testing.T) {
+	t.Parallel()
 	h := start(t, false, func(o *Options) { o.HTTP = says("here"); o.Log = slog.New(slog.DiscardHandler) })
 	var clients, closing sync.WaitGroup
 	var served atomic.Int32
