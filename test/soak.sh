@@ -14,5 +14,5 @@ for package in $(go list ./...); do
 done
 
 go test -race -count=20 -timeout 60m ./internal/relay ./internal/listen/... ./internal/gateway ./internal/route/... ./wire/...
-go test -race -count=5 -timeout 60m ./test/e2e ./test/interop
-JACKFIELD_SOAK=5m go test -race -count=1 -timeout 60m -v -run '^(TestMihini|TestPacedReader)$' ./test/soak ./test/e2e
+JACKFIELD_SOAK=5m go test -race -count=5 -parallel 8 -timeout 90m ./test/e2e ./test/interop
+JACKFIELD_SOAK=5m go test -race -count=1 -timeout 60m -v ./test/soak

@@ -27,6 +27,7 @@ var demoCommands = map[string]string{
 
 // TestDemo does everything that "jackfield demo" says one can try.
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	cmd := exec.Command("jackfield", "demo")
 	cmd.Env = append(os.Environ(), "TMPDIR="+dir)

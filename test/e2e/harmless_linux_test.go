@@ -46,7 +46,7 @@ data_dir = "data"
 listener "mux" {
   protocol     = "tcpmux"
   listen       = "127.0.0.1:0"
-  name_timeout = "1s"
+  name_timeout = "3s"
 }
 listener "patient" {
   protocol     = "tcpmux"
@@ -103,6 +103,7 @@ service "complains" {
 // TestHarmless does its worst to one server. After each harm the server lives and serves, has said what it should have
 // in its log, once, and holds no descriptor more than before.
 func TestHarmless(t *testing.T) {
+	t.Parallel()
 	s := startHarmless(t)
 	request(t, s)
 	for _, h := range harms {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -38,14 +39,18 @@ func TestMain(m *testing.M) {
 //	remember NAME         puts what the last program printed, without the line end, into $NAME
 //	status N PROGRAM...   runs a program that must exit with status N
 //
+// $times is how often what must never fail is repeated: 20, or 100 where $JACKFIELD_SOAK is set.
+//
 // The condition [root] holds for tests that are run as root.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GORACE", live.RaceOptions)
+			env.Setenv("times", strconv.Itoa(live.Times(20, 100)))
 			env.Values[stateKey{}] = &state{clients: map[string]*client{}}
 			return nil
 		},

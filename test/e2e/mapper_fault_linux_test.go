@@ -93,6 +93,7 @@ service "plain" {
 // TestMapperFaults has programs do everything wrong, at the same time. Each time access is denied once, others are served
 // meanwhile, and in the end nothing is left.
 func TestMapperFaults(t *testing.T) {
+	t.Parallel()
 	s, dir, mark := serveMapper(t, faultsConfig())
 	othersAreServed(t, s)
 	descriptors := countDescriptors(t, s)
@@ -160,6 +161,7 @@ func othersAreServed(t *testing.T, s *live.Server) {
 
 // TestMapperKilled kills a program while it decides.
 func TestMapperKilled(t *testing.T) {
+	t.Parallel()
 	config := strings.ReplaceAll(faultsConfig(), `"`+soon+`"`, `"`+late+`"`)
 	s, dir, mark := serveMapper(t, config)
 	for _, test := range []struct{ name, reason string }{
@@ -188,6 +190,7 @@ func TestMapperKilled(t *testing.T) {
 
 // TestMapperTryFaults has "jackfield mapper try" say what is wrong.
 func TestMapperTryFaults(t *testing.T) {
+	t.Parallel()
 	environment := mapperEnvironment(t)
 	python, program := environment[0][len("PYTHON="):], environment[1][len("PROGRAM="):]
 	for _, f := range mapperFaults {

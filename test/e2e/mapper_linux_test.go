@@ -194,6 +194,7 @@ mapper "frank" {
 
 // TestMapperDecides has a program decide by address, by service and by the time of day.
 func TestMapperDecides(t *testing.T) {
+	t.Parallel()
 	s, dir, mark := serveMapper(t, decidesConfig)
 	const opened, denied = `^\+\r\nhello$`, "access denied"
 	for _, test := range []struct {

@@ -59,6 +59,7 @@ func openedBy(t *testing.T, s *live.Server, dir, source string) (pid int) {
 
 // TestMapperWarm has a process wait before anybody asks, and follow what the configuration says.
 func TestMapperWarm(t *testing.T) {
+	t.Parallel()
 	config := poolConfig + `, "names itself", env("MARK")]` + "\n  warm = 1\n}\n"
 	s, dir, mark := serveMapper(t, config)
 	first := awaitMapper(t, mark, "corp")
@@ -113,6 +114,7 @@ func commandLine(pid int) string {
 
 // TestMapperStops stops a server while a program waits that does not end with its input.
 func TestMapperStops(t *testing.T) {
+	t.Parallel()
 	s, _, mark := serveMapper(t, poolConfig+`, "silent after version"]`+"\n  warm = 1\n}\n")
 	hangs := func() bool { _, err := os.Stat(filepath.Join(mark, "silent after version")); return err == nil }
 	if !eventually(hangs) {
@@ -129,6 +131,7 @@ func TestMapperStops(t *testing.T) {
 
 // TestMapperDies kills the process that waits. Another one takes its place, and nobody is denied.
 func TestMapperDies(t *testing.T) {
+	t.Parallel()
 	s, dir, mark := serveMapper(t, poolConfig+`, "names itself", env("MARK")]`+"\n  warm = 1\n}\n")
 	first := awaitMapper(t, mark, "corp")
 	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
@@ -146,6 +149,7 @@ func TestMapperDies(t *testing.T) {
 
 // TestMapperCache keeps answers for a time, each for the questions that are the same.
 func TestMapperCache(t *testing.T) {
+	t.Parallel()
 	s, dir, mark := serveMapper(t, poolConfig+`, "names itself"]`+"\n  cache = \"1h\"\n}\n")
 	first := openedBy(t, s, dir, "127.0.0.1")
 	for range 3 {
@@ -177,6 +181,7 @@ func TestMapperCache(t *testing.T) {
 
 // TestMapperFlood asks 500 times at once, which is far more than the program can answer in time.
 func TestMapperFlood(t *testing.T) {
+	t.Parallel()
 	clients, most := 500, 4
 	config := poolConfig + fmt.Sprintf(`, "slow"]`+"\n  timeout = \"5s\"\n  max_processes = %d\n}\n", most)
 	s, _, mark := serveMapper(t, config)
@@ -186,7 +191,7 @@ func TestMapperFlood(t *testing.T) {
 	var sampling sync.WaitGroup
 	samples, highest := 0, 0
 	sampling.Go(func() {
-		for tick := time.NewTicker(5 * time.Millisecond); ; samples++ {
+		for tick := time.NewTicker(20 * time.Millisecond); ; samples++ {
 			alive := 0
 			for _, p := range mapperProcesses(t, mark) {
 				if p.parent == s.PID() {
@@ -248,6 +253,7 @@ func TestMapperFlood(t *testing.T) {
 
 // TestMapperBatch has questions share the fate of one process, which answers only the first of them.
 func TestMapperBatch(t *testing.T) {
+	t.Parallel()
 	const clients = 5
 	config := strings.Replace(poolConfig, `HOUR = "12"`, `LATCH = "${env("MARK")}/latch"`, 1)
 	s, dir, mark := serveMapper(t, config+`, "first of many"]`+

@@ -18,6 +18,7 @@ import (
 // and some requests, waits for as many responses in any order, and then for the application to exit. It never ends the
 // application's input.
 func TestMapperServe(t *testing.T) {
+	t.Parallel()
 	rules := filepath.Join(t.TempDir(), "rules.hcl")
 	if err := os.WriteFile(rules, []byte(`rule "allow" { from = ["192.0.2.0/24"] }`), 0o600); err != nil {
 		t.Fatal(err)

@@ -23,6 +23,7 @@ import (
 
 // TestClientCloses: the service sees the end, and the device is told by one CLOSE.
 func TestClientCloses(t *testing.T) {
+	t.Parallel()
 	f := newField(t, fieldConfig)
 	c := f.client(t, "echo")
 	say(t, c, "hello")
@@ -46,6 +47,7 @@ func TestClientCloses(t *testing.T) {
 
 // TestServiceCloses: the client gets all that the service said, and then its end.
 func TestServiceCloses(t *testing.T) {
+	t.Parallel()
 	f := newField(t, fieldConfig)
 	odd := f.link(t, "odd", 1)
 	c, id := f.open(t, odd)
@@ -69,6 +71,7 @@ func TestServiceCloses(t *testing.T) {
 // TestLinkSevered: clients and services are closed on both sides, whatever becomes of the link, and the device comes back.
 // What was cut off never looks complete.
 func TestLinkSevered(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name  string
 		sever func(*net.TCPConn)
@@ -193,6 +196,7 @@ func (c *cable) cut(sever func(*net.TCPConn)) {
 
 // TestHalfClose has a hundred clients send a request, end their side, and want the answer.
 func TestHalfClose(t *testing.T) {
+	t.Parallel()
 	const clients = 100
 	t.Run("answer at newline, original device", func(t *testing.T) {
 		service, stop, err := startBackend(func(_ context.Context, conn *net.TCPConn) {
@@ -256,6 +260,7 @@ func startOriginal(t *testing.T, server string) {
 
 // TestMihiniServer is the original picture as one command: no client software, a port for each service.
 func TestMihiniServer(t *testing.T) {
+	t.Parallel()
 	echo, device, port := startEcho(t), freePort(t), freePort(t)
 	client := net.JoinHostPort("127.0.0.1", port)
 	startProcess(t, jackfield("mihini", "server", "--listen", "127.0.0.1:"+device, "--client", client, "--service", echo, "--close-delay", "0s"))

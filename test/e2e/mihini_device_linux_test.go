@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -38,7 +40,7 @@ listener "field" {
 listener "odd" {
   protocol       = "mihini"
   listen         = "127.0.0.1:0"
-  listen_timeout = "1s"
+  listen_timeout = "3s"
 }
 device "meter" {
   listeners   = ["field"]
@@ -300,13 +302,21 @@ func (e *linkEnd) expectEnd(t *testing.T) {
 	}
 }
 
-// freePort returns a port that nobody listens on; tests have a network of their own.
+var lastPort atomic.Int32
+
+// freePort returns a port that nobody listens on. It is none that the kernel gives to a client or to a listener that takes any
+// (ip_local_port_range, ip(7)): there are tests beside this one.
 func freePort(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		port := strconv.Itoa(20000 + int(lastPort.Add(1)))
+		ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
+		switch {
+		case err == nil:
+			ln.Close()
+			return port
+		case !errors.Is(err, syscall.EADDRINUSE):
+			t.Fatal(err)
+		}
 	}
-	defer ln.Close()
-	return strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)
 }

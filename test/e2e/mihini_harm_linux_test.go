@@ -45,6 +45,7 @@ var linkHarms = []linkHarm{
 // TestDeviceHarmless has a device do its worst. After each harm the server lives, another device serves, the log has a line
 // for each refusal, and neither descriptors nor goroutines have become more.
 func TestDeviceHarmless(t *testing.T) {
+	t.Parallel()
 	f := newField(t, fieldConfig+`
 listener "named" {
   protocol = "mihini"

@@ -58,6 +58,7 @@ service "web" {
 //
 //	device gate 10.0.0.2 - router 198.51.100.2 - 198.51.100.1 server 203.0.113.1 - 203.0.113.2 router - 10.0.0.2 device pump
 func TestBehindNAT(t *testing.T) {
+	t.Parallel()
 	sshd := peerProgram(t, "openssh-server", "usr/sbin/sshd")
 	internet := newNamespace(t)
 	gate := behindNAT(t, internet, "isp1", "198.51.100.1", "198.51.100.2")

@@ -25,6 +25,7 @@ func writeFile(t *testing.T, path, text string) {
 
 // TestDeviceReplaced: the device that comes again wins, and its old streams end; too often, it is refused.
 func TestDeviceReplaced(t *testing.T) {
+	t.Parallel()
 	f := newField(t, fieldConfig)
 	old := f.link(t, "odd", 1)
 	for n := range link.MaxReplacements {
@@ -51,6 +52,7 @@ func TestDeviceReplaced(t *testing.T) {
 
 // TestDeviceNotReplaced: with on_return = "refuse" the first one stays, until it is gone.
 func TestDeviceNotReplaced(t *testing.T) {
+	t.Parallel()
 	f := newField(t, strings.Replace(fieldConfig, `listeners = ["odd"]`, `listeners = ["odd"]`+"\n  on_return = \"refuse\"", 1))
 	first := f.link(t, "odd", 1)
 	c, id := f.open(t, first)
@@ -99,6 +101,7 @@ listener "polite" {
 
 // TestPortsFollowDevice: a port is open while the device of its service is there, or accepts and closes meanwhile.
 func TestPortsFollowDevice(t *testing.T) {
+	t.Parallel()
 	port := freePort(t)
 	f := newField(t, fieldConfig+portsConfig, "port="+port)
 	address := net.JoinHostPort("127.0.0.1", port)
@@ -152,6 +155,7 @@ func (e *linkEnd) closeStream(t *testing.T) {
 
 // TestReloadRemovesDevice: a device that the configuration does not know any more is cut, with its streams; others stay.
 func TestReloadRemovesDevice(t *testing.T) {
+	t.Parallel()
 	f := newField(t, fieldConfig)
 	odd := f.link(t, "odd", 1)
 	c, _ := f.open(t, odd)
@@ -177,6 +181,7 @@ func TestReloadRemovesDevice(t *testing.T) {
 
 // TestStopWithDevice: a device without sessions does not keep a server that stops, which would wait five minutes for some.
 func TestStopWithDevice(t *testing.T) {
+	t.Parallel()
 	f := newField(t, fieldConfig)
 	odd := f.link(t, "odd", 1)
 	f.check(t)
@@ -193,6 +198,7 @@ func TestStopWithDevice(t *testing.T) {
 
 // TestDrainWithDevice: sessions through a device finish while the server stops.
 func TestDrainWithDevice(t *testing.T) {
+	t.Parallel()
 	f := newField(t, fieldConfig)
 	c := f.client(t, "echo")
 	signalServer(t, f.Server, syscall.SIGTERM)

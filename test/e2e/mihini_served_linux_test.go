@@ -16,6 +16,7 @@ import (
 
 // TestServerHarmless has a server do its worst to our device. After each harm the device serves, and has no more descriptors.
 func TestServerHarmless(t *testing.T) {
+	t.Parallel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

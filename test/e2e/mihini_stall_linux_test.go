@@ -86,9 +86,10 @@ func TestPacedReader(t *testing.T) {
 	}
 }
 
-// TestStalledReader closes the stream of a client that takes nothing, or next to nothing, within 3 s of its queue being full.
-// Another stream goes on, and is whole.
+// TestStalledReader closes the stream of a client that takes nothing, or next to nothing, once its queue is full. Another stream
+// goes on, and is whole. How long it takes is tested in wire/mihini, by a clock that no other process holds up.
 func TestStalledReader(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name string
 		read func(ctx context.Context, c *client)
@@ -114,13 +115,9 @@ func TestStalledReader(t *testing.T) {
 			if !eventually(func() bool { return f.metric(t, `jackfield_device_queued_bytes{device="meter"}`) > queue }) {
 				t.Fatal("the queue does not fill")
 			}
-			full := time.Now()
 			stalled := `jackfield_device_link_events_total{device="meter",event="stalled"}`
 			if !eventually(func() bool { return f.metric(t, stalled) == 1 }) {
 				t.Fatal("the stream is open still")
-			}
-			if took := time.Since(full); took > 3*time.Second {
-				t.Errorf("the stream was closed after %v", took)
 			}
 			f.expectClosed(t, "source", 1)
 			for _, end := range f.closed(t, "source") {

@@ -12,12 +12,16 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"jackfield/test/live"
+	"jackfield/wire/mihini"
 )
 
-// TestThousandShortStreams opens streams one after the other, so that ids are used again, over both kinds of devices. Each side
-// waits now and then, so that ends cross.
-func TestThousandShortStreams(t *testing.T) {
-	const count = 1000
+// TestShortStreams opens streams one after the other, so that ids are used again, over both kinds of devices. Each side waits now
+// and then, so that ends cross.
+func TestShortStreams(t *testing.T) {
+	t.Parallel()
+	count := live.Times(2*mihini.MaxStreams, 1000)
 	service, stop, err := startBackend(func(_ context.Context, conn *net.TCPConn) {
 		var header [4]byte
 		if _, err := io.ReadFull(conn, header[:]); err != nil {

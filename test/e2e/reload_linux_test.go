@@ -47,10 +47,7 @@ const transferSize = 1 << 20
 
 // TestReloadLosesNothing reloads, good and bad files in turn, while sessions transfer and others open and end.
 func TestReloadLosesNothing(t *testing.T) {
-	sessions, reloads := 500, 100
-	if testing.Short() {
-		sessions, reloads = 50, 10
-	}
+	sessions, reloads := live.Times(100, 500), live.Times(30, 100)
 	s, dir := serveEcho(t, reloadConfig)
 	sessions = idleWithin(t, 2*sessions) / 2 // their other ends are here, too
 

@@ -130,13 +130,15 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// eventually waits for a condition, and says whether it was met in time.
+// eventually waits for a condition, and says whether it was met in time. It looks less and less often: to look may cost a
+// process.
 func eventually(met func() bool) bool {
-	for deadline := time.Now().Add(live.Patience); !met(); {
+	pause := time.Millisecond
+	for deadline := time.Now().Add(live.Patience); !met(); pause = min(2*pause, 50*time.Millisecond) {
 		if time.Now().After(deadline) {
 			return false
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(pause)
 	}
 	return true
 }

@@ -47,6 +47,7 @@ var stopServices = []string{"dialled", "builtin", "direct", "relayed"}
 
 // TestDrain stops a server with sessions: they can finish, and nobody new comes in.
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	s, dir := serveEcho(t, stopConfig, "drain_timeout=5m")
 	sessions := openSessions(t, s)
 	signalServer(t, s, syscall.SIGTERM)
@@ -70,6 +71,7 @@ func TestDrain(t *testing.T) {
 
 // TestDrainCut stops a server whose sessions do not finish.
 func TestDrainCut(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct{ name, timeout string }{
 		{"second signal", "5m"},
 		{"drain_timeout", "200ms"},
@@ -135,6 +137,7 @@ func awaitLog(t *testing.T, s *live.Server, tests ...live.Test) live.Line {
 
 // TestKilled kills a server that has work to do, and starts another one in its place.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	writeConfig(t, dir, stopConfig)
 	environment := []string{"drain_timeout=10s", "echo=" + startEcho(t)}

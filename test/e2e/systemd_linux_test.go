@@ -21,6 +21,7 @@ import (
 
 // TestNotify is systemd, as a service of Type=notify-reload with a watchdog sees it.
 func TestNotify(t *testing.T) {
+	t.Parallel()
 	states := listenNotify(t)
 	s, dir := serveEcho(t, stopConfig, "drain_timeout=10s", "NOTIFY_SOCKET="+states.path, "WATCHDOG_USEC=100000")
 	states.expect(t, "^READY=1$")
@@ -131,6 +132,7 @@ service "descriptors" {
 
 // TestSocketActivation gives the server sockets that are open, with a client waiting in each.
 func TestSocketActivation(t *testing.T) {
+	t.Parallel()
 	first, second := listenTCP(t), listenTCP(t)
 	config := fmt.Sprintf(activationConfig, "127.0.0.1:0", second.Addr())
 	cmd := activated(t, config, []string{"mux", "jackfield.socket"}, first, second)
@@ -182,6 +184,7 @@ func TestSocketActivation(t *testing.T) {
 
 // TestSocketActivationUnwanted gives the server a socket that no listener wants: its clients would wait for ever.
 func TestSocketActivationUnwanted(t *testing.T) {
+	t.Parallel()
 	unwanted := listenTCP(t)
 	cmd := activated(t, fmt.Sprintf(activationConfig, "127.0.0.1:0", "127.0.0.1:0"), []string{"nobody"}, unwanted)
 	out, err := cmd.CombinedOutput()

@@ -35,7 +35,7 @@ const (
 )
 
 const (
-	quiet    = 3 * time.Second // inetutils-inetd may accept one second late
+	quiet    = 6 * time.Second // inetutils-inetd may accept one second late
 	patience = 20 * time.Second
 )
 

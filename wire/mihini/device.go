@@ -51,6 +51,7 @@ func NewDevice(conn net.Conn, o DeviceOptions) *Device {
 	d := &Device{o: o, places: make(chan struct{}, maxServed)}
 	d.init(conn, o.Options)
 	d.keepsSending = !o.Strict
+	d.leaves = true
 	d.link.connect = d.connect
 	d.o.DialTimeout = cmp.Or(o.DialTimeout, DefaultDialTimeout)
 	if o.Dial == nil {
@@ -63,8 +64,8 @@ func NewDevice(conn net.Conn, o DeviceOptions) *Device {
 }
 
 // Run sends LISTEN and serves the link until it ends, closes its connection and those of its services, and returns why
-// it ended, never nil; when ctx ends, its cause. Services get a second for what was already received for them. Run is
-// called once.
+// it ended, never nil; when ctx ends, its cause. Then it leaves in order: it ends its direction, and has a second for the
+// server to end the other one. Services get a second for what was already received for them. Run is called once.
 func (d *Device) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { _ = d.conn.Close() })
 	_, err := d.conn.Write(appendHeader(nil, 0, Listen, 0))

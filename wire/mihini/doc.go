@@ -40,6 +40,8 @@
 //     except for what was on its way. There is no reset: a broken connection is CLOSE, like any end.
 //   - What is already queued is delivered before a connection to a service is closed; a link that has ended leaves it
 //     a second for that.
+//   - A device that is told to stop ends its direction of the connection, and waits a second at most for the server to end the
+//     other one. Closed at once, with bytes unread, TCP would reset it, and to the server the link would have broken.
 //   - Whatever a frame's command, its size says where the next begins. Frames that are not understood are counted as
 //     protocol errors; 32 within a minute end the link.
 //

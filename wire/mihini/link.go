@@ -20,6 +20,7 @@ type link struct {
 	// What the roles do differently.
 	closeDelay   time.Duration            // how long the peer must be quiet before CLOSE passes on a half-close
 	keepsSending bool                     // our direction outlives the peer's CLOSE
+	leaves       bool                     // told to stop, it ends its direction first, and awaits the peer's end
 	connect      func(id uint8, t Target) // acts on CONNECT, without mu; nil on the server
 	early        *early                   // DATA that came before its CONNECT; nil on the server and where it is not kept
 
@@ -56,16 +57,46 @@ func (l *link) init(conn net.Conn, o Options) {
 	l.leftover = make(map[*Stream]struct{})
 }
 
-// run serves the link until it ends and returns why.
+// run serves the link until it ends, closes its connection and returns why.
 func (l *link) run(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() { l.end(context.Cause(ctx)) })
+	stop := context.AfterFunc(ctx, func() { l.leave(context.Cause(ctx)) })
 	defer stop()
 	defer l.watch()()
 	var writing sync.WaitGroup
-	writing.Go(l.writeFrames)
+	writing.Go(func() {
+		l.writeFrames()
+		l.hangUp()
+	})
 	l.end(l.readFrames())
 	writing.Wait()
+	_ = l.conn.Close()
 	return l.err
+}
+
+// leaveTime is how long a link that is told to stop waits for the peer's end.
+const leaveTime = time.Second
+
+// leave ends the link because this side is told to stop. Where the role wants that, the connection is closed only after the
+// peer's end: closed with unread bytes, TCP resets it, and for the peer the link would have broken.
+func (l *link) leave(why error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.err != nil:
+	case l.leaves && l.conn.SetDeadline(time.Now().Add(leaveTime)) == nil:
+		l.lose(why)
+	default:
+		l.fail(why)
+	}
+}
+
+// hangUp ends our direction, or the connection where that has no directions. It fails where the connection is closed already.
+func (l *link) hangUp() {
+	if half, ok := l.conn.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	} else {
+		_ = l.conn.Close()
+	}
 }
 
 // end ends the link and every stream of it. The first reason stays.
@@ -80,9 +111,14 @@ func (l *link) fail(why error) {
 	if l.err != nil {
 		return
 	}
+	_ = l.conn.Close()
+	l.lose(why)
+}
+
+// lose ends the link but for its connection.
+func (l *link) lose(why error) {
 	l.err = why
 	l.stop()
-	_ = l.conn.Close()
 	if why == io.EOF {
 		why = io.ErrUnexpectedEOF // no stream has ended in order
 	}

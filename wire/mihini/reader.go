@@ -16,13 +16,15 @@ func (l *link) readFrames() error {
 	}
 }
 
-// receive acts on a frame. The error ends the link.
+// receive acts on a frame. The error ends the link. When the link has ended, frames are dropped: this side is leaving.
 func (l *link) receive(f Frame) error {
 	l.mu.Lock()
 	l.seen++
 	l.stats.FramesReceived++
+	over := l.err != nil
 	l.mu.Unlock()
 	switch {
+	case over:
 	case f.Command == Data:
 		l.receiveData(f)
 	case f.Command == Close:
