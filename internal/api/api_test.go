@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +19,9 @@ import (
 	"jackfield"
 	"jackfield/internal/api"
 	"jackfield/internal/api/apitest"
+	"jackfield/internal/audit/journal"
+	"jackfield/internal/identity"
+	"jackfield/internal/store"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -37,7 +42,11 @@ func ask(t *testing.T, s *apitest.Server, token, line, body string, headers ...s
 	}
 	for _, header := range headers {
 		name, value, _ := strings.Cut(header, ": ")
-		r.Header.Set(name, value)
+		if name == "Transfer-Encoding" {
+			r.ContentLength = -1
+		} else {
+			r.Header.Set(name, value)
+		}
 	}
 	answer, err := http.DefaultTransport.RoundTrip(r)
 	if err != nil {
@@ -104,6 +113,7 @@ func TestWrongUse(t *testing.T) {
 		"content type":       {s.Admin, "POST /users", `{"name":"x"}`, []string{"Content-Type: text/plain"}, 415, "invalid", "application/json"},
 		"too large":          {s.Admin, "POST /users", `{"name":"` + strings.Repeat("x", api.MaxBody) + `"}`, nil, 413, "invalid", "1048576"},
 		"too large behind":   {s.Admin, "POST /users", `{"name":"x"}` + strings.Repeat(" ", api.MaxBody), nil, 413, "invalid", "1048576"},
+		"too large, untold":  {s.Admin, "POST /users", `{"name":"` + strings.Repeat("x", api.MaxBody) + `"}`, []string{"Transfer-Encoding: chunked"}, 413, "invalid", "1048576"},
 		"taken":              {s.Admin, "POST /users", `{"name":"bob"}`, nil, 409, "busy", ""},
 		"stale":              {s.Admin, "PATCH /users/bob", `{}`, []string{`If-Match: "old"`}, 412, "invalid", "changed"},
 		"others' session":    {s.User, "DELETE /sessions/b%2F2", "", nil, 404, "not_found", "session"},
@@ -309,6 +319,9 @@ func TestEntranceRulesDecide(t *testing.T) {
 	if refusal, is := errors.AsType[*jackfield.Error](err); !is || refusal.Kind != jackfield.Denied || refusal.ID != "gateway-1" {
 		t.Errorf("%+v", err)
 	}
+	if calls := s.Fake.Calls(); len(calls) != 1 || calls[0].ID != "gateway-1" || calls[0].Status != 403 {
+		t.Errorf("%+v", calls)
+	}
 }
 
 // A login by password, by one-time token, and a password that its owner changes.
@@ -393,4 +406,84 @@ func TestPeer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A backup that breaks off cannot be taken for one that is whole.
+func TestBackupBreaksOff(t *testing.T) {
+	s := apitest.New(t)
+	s.Options.Backups = broken{s.Fake}
+	var to bytes.Buffer
+	err := s.Client(t, s.Admin).Backup(t.Context(), &to)
+	if err == nil || to.Len() > 2*len(half) {
+		t.Errorf("%d bytes, %v", to.Len(), err)
+	}
+	if calls := s.Fake.Calls(); len(calls) != 1 || !strings.Contains(calls[0].Details, "disk") {
+		t.Errorf("%+v", calls)
+	}
+}
+
+const half = "half of everything"
+
+type broken struct{ api.Backups }
+
+func (broken) Backup(_ context.Context, to io.Writer) error {
+	io.WriteString(to, half)
+	return errors.New("the disk is gone")
+}
+
+// A directory of which somebody else is always faster, and a journal whose store is away.
+type contested struct{ api.Directory }
+
+func (contested) ChangeUser(context.Context, string, uint64, identity.Change) (identity.User, error) {
+	return identity.User{}, jackfield.Refuse(jackfield.Busy, "it has another revision", store.ErrConflict)
+}
+
+type away struct{ api.Journal }
+
+func (away) Query(context.Context, journal.Filter, journal.Cursor, int) (journal.Page, error) {
+	return journal.Page{}, fmt.Errorf("no leader: %w", store.ErrUnavailable)
+}
+
+func TestOthersAreFaster(t *testing.T) {
+	s := apitest.New(t)
+	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	s.Options.Directory = contested{s.Directory}
+	answer, body := ask(t, s, s.Admin, "PATCH /users/bob", "{}")
+	wantProblem(t, answer, body, 409, "busy", "revision")
+	answer, body = ask(t, s, s.Admin, "PATCH /users/bob", "{}", "If-Match: *")
+	wantProblem(t, answer, body, 412, "invalid", "changed")
+	answer, body = ask(t, s, s.Admin, "PUT /groups/staff/members/bob", "")
+	wantProblem(t, answer, body, 409, "busy", "revision")
+}
+
+func TestStoreIsAway(t *testing.T) {
+	s := apitest.New(t)
+	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	s.Options.Journal = away{}
+	answer, body := ask(t, s, s.Admin, "GET /audit", "")
+	wantProblem(t, answer, body, 503, "unavailable", "store")
+	if got := answer.Header.Get("Retry-After"); got != "1" {
+		t.Errorf("Retry-After: %q", got)
+	}
+	if !strings.Contains(s.Log.String(), "no leader") || strings.Contains(body, "no leader") {
+		t.Error("the details belong into the log, and not into the answer")
+	}
+}
+
+// Who tries passwords is told to wait.
+func TestGuessing(t *testing.T) {
+	s := apitest.New(t)
+	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	for range 30 {
+		answer, body := ask(t, s, "", "POST /login", `{"user":"bob","password":"a guess"}`)
+		if answer.StatusCode == http.StatusTooManyRequests {
+			wantProblem(t, answer, body, 429, "limited", "")
+			if wait, err := strconv.Atoi(answer.Header.Get("Retry-After")); err != nil || wait < 1 {
+				t.Errorf("Retry-After: %q", answer.Header.Get("Retry-After"))
+			}
+			return
+		}
+		wantProblem(t, answer, body, 401, "unauthenticated", "")
+	}
+	t.Error("30 guesses, and no end")
 }

@@ -22,7 +22,11 @@ func decode[T any](c *call) (T, error) {
 	if err := c.wantContent("application/json"); err != nil {
 		return value, err
 	}
-	decoder := json.NewDecoder(c.body(MaxBody))
+	body, err := c.body(MaxBody)
+	if err != nil {
+		return value, err
+	}
+	decoder := json.NewDecoder(body)
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&value); err != nil {
 		return value, bodyError(err)
@@ -47,7 +51,13 @@ func (c *call) wantContent(mediaTypes ...string) error {
 		"the body's Content-Type must be "+strings.Join(mediaTypes, " or "))
 }
 
-func (c *call) body(limit int64) io.ReadCloser { return http.MaxBytesReader(c.w, c.r.Body, limit) }
+// body refuses at once what says that it is too large, and breaks off what turns out to be.
+func (c *call) body(limit int64) (io.Reader, error) {
+	if c.r.ContentLength > limit {
+		return nil, bodyError(&http.MaxBytesError{Limit: limit})
+	}
+	return http.MaxBytesReader(c.w, c.r.Body, limit), nil
+}
 
 func tooLarge(err error) bool { return errors.As(err, new(*http.MaxBytesError)) }
 

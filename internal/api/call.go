@@ -100,14 +100,21 @@ func (c *call) run(answer func(*call) error) {
 	}
 }
 
-// tellAudit leaves out what everybody may ask for at no cost and without a trace, if it succeeded: it would let strangers fill the audit.
+// tellAudit leaves out what succeeded and everybody may ask for: it would let strangers fill the audit.
 func (c *call) tellAudit() {
 	c.record.Status = c.status
 	c.record.Duration = time.Since(c.record.Time)
-	if c.status < 400 && c.status != 0 && (c.operation == nil || c.operation.access == forAll && c.operation.method == http.MethodGet) {
-		return
+	if !c.isIdle() {
+		c.server.Audit(&c.record)
 	}
-	c.server.Audit(&c.record)
+}
+
+// isIdle says whether the call told a stranger what every stranger may know.
+func (c *call) isIdle() bool {
+	if c.status == 0 || c.status >= http.StatusBadRequest {
+		return false
+	}
+	return c.operation == nil || c.operation.access == forAll && c.operation.method == http.MethodGet
 }
 
 // dispatch finds the operation of a path that the method asks for.
@@ -318,9 +325,8 @@ func (c *call) writeHeader(status int) {
 // refuse answers with a problem, and logs the rest. Where an answer has begun already, it breaks it off.
 func (c *call) refuse(err error) {
 	refusal, status := jackfield.AsError(err), statusOf(err)
-	id := refusal.ID
-	if id == "" {
-		id = c.record.ID
+	if refusal.ID != "" {
+		c.record.ID = refusal.ID // the gateway's, which has logged it
 	}
 	if refusal.Details != nil {
 		c.record.Details = refusal.Details.Error()
@@ -328,14 +334,16 @@ func (c *call) refuse(err error) {
 	if c.record.Details == "" {
 		c.record.Details = refusal.Message
 	}
-	c.log(id, status, refusal)
+	if refusal.ID == "" {
+		c.log(status, refusal)
+	}
 	if c.status != 0 {
 		panic(http.ErrAbortHandler)
 	}
 	c.status = status
 	body, err := encode(Problem{
 		Type: problemType + string(refusal.Kind), Title: http.StatusText(status), Status: status,
-		Detail: refusal.Message, Kind: refusal.Kind, ID: id,
+		Detail: refusal.Message, Kind: refusal.Kind, ID: c.record.ID,
 	})
 	if err != nil {
 		return // strings and a number can be encoded
@@ -350,7 +358,7 @@ func (c *call) refuse(err error) {
 	c.w.Write(body)
 }
 
-func (c *call) log(id string, status int, refusal *jackfield.Error) {
+func (c *call) log(status int, refusal *jackfield.Error) {
 	level := slog.LevelInfo
 	switch {
 	case refusal.Kind == jackfield.Internal:
@@ -358,7 +366,7 @@ func (c *call) log(id string, status int, refusal *jackfield.Error) {
 	case refusal.Alarm:
 		level = slog.LevelWarn
 	}
-	c.server.Log.Log(c.ctx, level, "call refused", "id", id, "kind", string(refusal.Kind), "reason", refusal.Error(),
+	c.server.Log.Log(c.ctx, level, "call refused", "id", c.record.ID, "kind", string(refusal.Kind), "reason", refusal.Error(),
 		"method", c.record.Method, "path", c.record.Path, "status", status, "listener", c.record.Listener,
 		"source", c.record.Source.String(), "user", c.record.Identity.User)
 }

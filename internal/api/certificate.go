@@ -36,6 +36,11 @@ func issueCertificate(c *call) (any, error) {
 	case time.Duration(r.Lifetime) > maxCertificateLifetime:
 		return nil, invalid("a certificate is good for 10 years at most")
 	}
+	if r.Kind == "user" {
+		if _, err := c.server.Directory.User(r.Name); err != nil {
+			return nil, err
+		}
+	}
 	lifetime := cmp.Or(time.Duration(r.Lifetime), certificateLifetime)
 	issued, err := c.server.Certificates.Issue(c.ctx, []byte(r.Request), r.Kind, r.Name, lifetime)
 	if err != nil {

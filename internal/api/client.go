@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -48,11 +49,12 @@ type ClientOptions struct {
 // A Client asks a server. It may be used by many goroutines at once. A refusal by the server is a [*jackfield.Error]; every
 // other error is a sentence that names the server.
 type Client struct {
-	base  string
-	place string // what errors call the server
-	token string
-	told  func(error) error // ClientOptions.Explain; may be nil
-	http  http.Client
+	base   string
+	place  string // what errors call the server
+	socket bool   // place is a Unix socket
+	token  string
+	told   func(error) error // ClientOptions.Explain; may be nil
+	http   http.Client
 }
 
 // NewClient makes a client. It connects when it is asked something. Close it.
@@ -64,7 +66,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "unix", o.Socket)
 		}
-		c.base, c.place = "http://localhost"+Base, o.Socket
+		c.base, c.place, c.socket = "http://localhost"+Base, o.Socket, true
 		return c, nil
 	}
 	base, err := url.Parse(o.URL)
@@ -208,6 +210,15 @@ func (c *Client) strange(err error) error {
 }
 
 func (c *Client) explain(err error) error {
+	switch {
+	case c.socket && errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("no server runs with %s: start one with \"jackfield serve\", or name its socket with --socket", c.place)
+	case c.socket && isRefused(err):
+		return fmt.Errorf("the server that ran with %s has ended: start one with \"jackfield serve\", "+
+			"or name its socket with --socket", c.place)
+	case c.socket && errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("you may not use %s: run this as the server's user or as root", c.place)
+	}
 	if request, is := errors.AsType[*url.Error](err); is {
 		err = request.Err // without the method and the URL, which mean nothing to the person
 	}

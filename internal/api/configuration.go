@@ -23,7 +23,11 @@ func why(c *call) (any, error) {
 const configurationType = "application/hcl"
 
 func checkConfiguration(c *call) (any, error) {
-	text, err := io.ReadAll(c.body(MaxBody))
+	body, err := c.body(MaxBody)
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(body)
 	if err != nil {
 		return nil, bodyError(err)
 	}
@@ -90,9 +94,12 @@ func restore(c *call) (any, error) {
 	if err := c.wantContent(backupType); err != nil {
 		return nil, err
 	}
+	body, err := c.body(maxBackup)
+	if err != nil {
+		return nil, err
+	}
 	c.control().SetWriteDeadline(time.Time{})
-	from := &patientReader{c: c, body: c.body(maxBackup)}
-	err := c.server.Backups.Restore(c.ctx, from)
+	err = c.server.Backups.Restore(c.ctx, &patientReader{c: c, body: body})
 	c.control().SetWriteDeadline(time.Now().Add(piecePatience))
 	if tooLarge(err) {
 		return nil, bodyError(err)

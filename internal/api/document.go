@@ -20,8 +20,8 @@ func Document() []byte {
 	return append(text, '\n')
 }
 
-const introduction = `What can be done with a Jackfield server, over HTTPS or its Unix socket. Everything is JSON; a refusal is a problem
-(RFC 9457) whose ` + "`kind`" + ` is for programs, whose ` + "`detail`" + ` is for people, and whose ` + "`id`" + ` the log and the audit have, too.`
+const introduction = "What can be done with a Jackfield server, over HTTPS or its Unix socket. Everything is JSON; a refusal " +
+	"is a problem (RFC 9457): its `kind` is for programs, its `detail` for people, and its `id` is in the log and the audit."
 
 func describe(table []*operation) schema {
 	components := make(schemas)
@@ -54,7 +54,8 @@ func describe(table []*operation) schema {
 var securitySchemes = schema{
 	"token": schema{
 		"type": "http", "scheme": "bearer",
-		"description": "A token, from POST /login or POST /tokens. On the Unix socket none is needed: root and the server's own user are administrators there.",
+		"description": "A token, from POST /login or POST /tokens. On the Unix socket none is needed: " +
+			"root and the server's own user are administrators there.",
 	},
 	"certificate": schema{
 		"type":        "mutualTLS",
@@ -152,12 +153,14 @@ func (o *operation) parameters() []schema {
 		parameters = append(parameters, schema{"name": p.name, "in": "query", "description": p.doc, "schema": p.schema})
 	}
 	header := func(name, doc string) {
-		parameters = append(parameters, schema{"name": name, "in": "header", "description": doc, "schema": schema{"type": "string"}})
+		parameters = append(parameters, schema{
+			"name": name, "in": "header", "description": doc, "schema": schema{"type": "string"},
+		})
 	}
 	if o.guarded {
-		header("If-Match", "the entity tag of what is to be changed: if it has another one by now, nothing changes and the answer is 412")
+		header("If-Match", "the entity tag of what is to be changed; if it has another one by now, the answer is 412")
 	}
-	if o.tagged {
+	if o.tagged && o.method == http.MethodGet {
 		header("If-None-Match", "the entity tag that the client has: if it is still the same, the answer is 304")
 	}
 	if o.events != nil {
@@ -167,7 +170,9 @@ func (o *operation) parameters() []schema {
 }
 
 var pageParameters = []parameter{
-	{"limit", "how many items the answer may have", schema{"type": "integer", "minimum": 1, "maximum": maxLimit, "default": usualLimit}},
+	{"limit", "how many items the answer may have", schema{
+		"type": "integer", "minimum": 1, "maximum": maxLimit, "default": usualLimit,
+	}},
 	{"cursor", "`next` of the part before", schema{"type": "string", "maxLength": maxCursor}},
 }
 
@@ -195,7 +200,7 @@ func (o *operation) bodyContent(components schemas) schema {
 
 func (o *operation) responses(components schemas) schema {
 	responses := schema{strconv.Itoa(o.success()): o.answered(components)}
-	if o.tagged {
+	if o.tagged && o.method == http.MethodGet {
 		responses["304"] = schema{"description": "It has not changed.", "headers": headers("ETag")}
 	}
 	for _, status := range o.refused() {
@@ -218,8 +223,8 @@ func (o *operation) answered(components schemas) schema {
 	response := schema{"description": "Done."}
 	switch {
 	case o.events != nil:
-		response["description"] = "Server-sent events: " + strings.Join(append(slices.Clone(o.events), frameReset, frameEnd), ", ") +
-			". The data of each is JSON: " + reflect.TypeOf(o.eventData).Name() +
+		names := append(slices.Clone(o.events), frameReset, frameEnd)
+		response["description"] = "Server-sent events: " + strings.Join(names, ", ") + ". The data of each is JSON: " + reflect.TypeOf(o.eventData).Name() +
 			", and of " + frameReset + " and " + frameEnd + " a StreamEnd."
 		components.of(reflect.TypeOf(o.eventData))
 		components.of(reflect.TypeFor[StreamEnd]())

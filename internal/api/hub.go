@@ -26,11 +26,11 @@ const (
 	ServiceChanged        EventType = "service.changed"        // Subject and Service are its name; Detail is its new state
 	DeviceConnected       EventType = "device.connected"       // Subject is the device's name
 	DeviceGone            EventType = "device.gone"            // as above
-	UserChanged           EventType = "user.changed"           // Subject and User are the name; Detail is "added", "changed" or "removed"
-	GroupChanged          EventType = "group.changed"          // Subject is the group's name, User the member who came or left
-	TokenChanged          EventType = "token.changed"          // Subject is the token's id, User is whose it is; Detail is "added" or "revoked"
-	CertificateIssued     EventType = "certificate.issued"     // Subject is the serial number, User is whose it is
-	CertificateRevoked    EventType = "certificate.revoked"    // as above
+	UserChanged           EventType = "user.changed"           // Subject and User are the name; Detail: added, changed or removed
+	GroupChanged          EventType = "group.changed"          // Subject is the group, User the member who "joined" or "left" (Detail)
+	TokenChanged          EventType = "token.changed"          // Subject is the id, User whose it is; Detail: added or revoked
+	CertificateIssued     EventType = "certificate.issued"     // Subject is the serial number, User whose it is
+	CertificateRevoked    EventType = "certificate.revoked"    // Subject is the serial number
 	AuthorityRotated      EventType = "authority.rotated"      // Subject is the fingerprint of the new authority
 	ConfigurationReloaded EventType = "configuration.reloaded" // Subject is the generation
 )

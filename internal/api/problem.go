@@ -9,7 +9,7 @@ import (
 
 // A Problem is the answer to a call that was refused: problem details (RFC 9457), with two members of our own.
 type Problem struct {
-	Type   string         `json:"type" doc:"a reference that names the kind of problem: the place in this document that explains it" example:"/docs/api#denied"`
+	Type   string         `json:"type" doc:"the kind, as a URI" example:"urn:jackfield:problem:denied"`
 	Title  string         `json:"title" doc:"what the status means"`
 	Status int            `json:"status" doc:"the HTTP status"`
 	Detail string         `json:"detail" doc:"a sentence for the person who asked"`

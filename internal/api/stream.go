@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -134,11 +135,11 @@ func (c *call) pump(frames <-chan frame) (why string) {
 			f.last = c.server.reason
 		}
 		quiet.Reset(keepAlive)
-		switch {
-		case c.r.Context().Err() != nil:
+		switch cause := context.Cause(c.ctx); {
+		case errors.Is(cause, context.Canceled): // as net/http has it
 			return clientGone
-		case c.ctx.Err() != nil: // which may be why the source has ended
-			f = frame{last: context.Cause(c.ctx).Error()}
+		case cause != nil: // which may be why the source has ended
+			f = frame{last: cause.Error()}
 		}
 		if err := c.sendFrame(f); err != nil {
 			return clientGone

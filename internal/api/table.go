@@ -35,12 +35,14 @@ func operations() []*operation {
 
 var serverOperations = []*operation{
 	{
-		method: http.MethodGet, path: "/health", id: "getHealth", tag: "server", summary: "Whether the server accepts clients",
-		access: forAll, answer: Health{}, serve: getHealth,
+		method: http.MethodGet, path: "/health", id: "getHealth", tag: "server",
+		summary: "Whether the server accepts clients",
+		access:  forAll, answer: Health{}, serve: getHealth,
 	},
 	{
-		method: http.MethodGet, path: "/openapi.json", id: "getDocument", tag: "server", summary: "This document, for programs",
-		access: forAll, answer: map[string]any{}, tagged: true, serve: getDocument,
+		method: http.MethodGet, path: "/openapi.json", id: "getDocument", tag: "server",
+		summary: "This document, for programs",
+		access:  forAll, answer: map[string]any{}, tagged: true, serve: getDocument,
 	},
 	{
 		method: http.MethodGet, path: "/version", id: "getVersion", tag: "server", summary: "What runs",
@@ -51,13 +53,16 @@ var serverOperations = []*operation{
 		access: forCaller, scope: identity.Read, answer: Status{}, tagged: true, serve: getStatus,
 	},
 	{
-		method: http.MethodPost, path: "/login", id: "login", tag: "account", summary: "Get a token by password or one-time token",
-		more:   "A wrong password is answered as an unknown user is; who tries too often is told to wait (429).",
-		access: forAll, body: Login{}, status: http.StatusCreated, answer: Grant{}, refusals: []int{http.StatusUnauthorized}, serve: login,
+		method: http.MethodPost, path: "/login", id: "login", tag: "account",
+		summary: "Get a token by password or one-time token",
+		more:    "A wrong password is answered as an unknown user is; who tries too often is told to wait (429).",
+		access:  forAll, body: Login{}, status: http.StatusCreated,
+		answer: Grant{}, refusals: []int{http.StatusUnauthorized}, serve: login,
 	},
 	{
-		method: http.MethodPost, path: "/logout", id: "logout", tag: "account", summary: "Revoke the token that this call is made with",
-		access: forCaller, refusals: []int{http.StatusConflict}, serve: logout,
+		method: http.MethodPost, path: "/logout", id: "logout", tag: "account",
+		summary: "Revoke the token that this call is made with",
+		access:  forCaller, refusals: []int{http.StatusConflict}, serve: logout,
 	},
 	{
 		method: http.MethodGet, path: "/me", id: "getMe", tag: "account", summary: "Who the caller is",
@@ -67,16 +72,18 @@ var serverOperations = []*operation{
 
 var serviceOperations = []*operation{
 	{
-		method: http.MethodGet, path: "/services", id: "listServices", tag: "services", summary: "The services that the caller may see",
-		access: forCaller, scope: identity.Read, answer: ServiceList{}, paged: true, tagged: true, serve: listServices,
+		method: http.MethodGet, path: "/services", id: "listServices", tag: "services",
+		summary: "The services that the caller may see",
+		access:  forCaller, scope: identity.Read, answer: ServiceList{}, paged: true, tagged: true, serve: listServices,
 	},
 	{
 		method: http.MethodGet, path: "/services/{name}", id: "getService", tag: "services", summary: "One service",
 		access: forCaller, scope: identity.Read, target: "service", answer: Service{}, tagged: true, serve: getService,
 	},
 	{
-		method: http.MethodGet, path: "/stations", id: "listStations", tag: "services", summary: "The stations of which the caller may see a service",
-		access: forCaller, scope: identity.Read, answer: StationList{}, paged: true, tagged: true, serve: listStations,
+		method: http.MethodGet, path: "/stations", id: "listStations", tag: "services",
+		summary: "The stations of which the caller may see a service",
+		access:  forCaller, scope: identity.Read, answer: StationList{}, paged: true, tagged: true, serve: listStations,
 	},
 	{
 		method: http.MethodGet, path: "/stations/{name}", id: "getStation", tag: "services", summary: "One station",
@@ -86,8 +93,9 @@ var serviceOperations = []*operation{
 
 var sessionOperations = []*operation{
 	{
-		method: http.MethodGet, path: "/sessions", id: "listSessions", tag: "sessions", summary: "The sessions that are open, the oldest first",
-		access: forCaller, scope: identity.Read, answer: SessionList{}, paged: true, tagged: true, serve: listSessions,
+		method: http.MethodGet, path: "/sessions", id: "listSessions", tag: "sessions",
+		summary: "The sessions that are open, the oldest first",
+		access:  forCaller, scope: identity.Read, answer: SessionList{}, paged: true, tagged: true, serve: listSessions,
 	},
 	{
 		method: http.MethodGet, path: "/sessions/{id}", id: "getSession", tag: "sessions", summary: "One session",
@@ -121,12 +129,15 @@ var recordOperations = []*operation{
 	{
 		method: http.MethodGet, path: "/audit", id: "listRecords", tag: "audit", summary: "What happened, the newest first",
 		more:   "A part may be empty and yet have a next one: how much is looked at for one answer is bounded.",
-		access: forCaller, scope: identity.Read, query: recordFilters, answer: AuditList{}, paged: true, tagged: true, serve: listRecords,
+		access: forCaller, scope: identity.Read, query: recordFilters,
+		answer: AuditList{}, paged: true, tagged: true, serve: listRecords,
 	},
 	{
-		method: http.MethodGet, path: "/audit/follow", id: "followRecords", tag: "audit", summary: "What happens, as it happens",
-		more:   "Begins with what comes from now on, or after Last-Event-ID, which may be any cursor of the audit.",
-		access: forCaller, scope: identity.Read, query: recordFilters, events: []string{"record"}, eventData: AuditRecord{}, stream: followRecords,
+		method: http.MethodGet, path: "/audit/follow", id: "followRecords", tag: "audit",
+		summary: "What happens, as it happens",
+		more:    "Begins with what comes from now on, or after Last-Event-ID, which may be any cursor of the audit.",
+		access:  forCaller, scope: identity.Read, query: recordFilters,
+		events: []string{"record"}, eventData: AuditRecord{}, stream: followRecords,
 	},
 	{
 		method: http.MethodGet, path: "/events", id: "followEvents", tag: "events", summary: "Changes, as they happen",
@@ -155,17 +166,21 @@ var userOperations = []*operation{
 		refusals: []int{http.StatusConflict}, serve: addUser,
 	},
 	{
-		method: http.MethodGet, path: "/users/{name}", id: "getUser", tag: "users", summary: "One user", more: "Users see themselves, administrators all.",
+		method: http.MethodGet, path: "/users/{name}", id: "getUser", tag: "users", summary: "One user",
+		more:   "Users see themselves, administrators all.",
 		access: forCaller, scope: identity.Read, target: "user", answer: User{}, tagged: true, serve: getUser,
 	},
 	{
 		method: http.MethodPatch, path: "/users/{name}", id: "changeUser", tag: "users", summary: "Change a user",
-		access: forAdmin, scope: identity.Admin, target: "user", body: UserChange{}, answer: User{}, tagged: true, guarded: true,
+		access: forAdmin, scope: identity.Admin, target: "user", body: UserChange{},
+		answer: User{}, tagged: true, guarded: true,
 		refusals: []int{http.StatusConflict}, serve: changeUser,
 	},
 	{
-		method: http.MethodDelete, path: "/users/{name}", id: "removeUser", tag: "users", summary: "Remove a user with all tokens",
-		access: forAdmin, scope: identity.Admin, target: "user", guarded: true, refusals: []int{http.StatusConflict}, serve: deleteUser,
+		method: http.MethodDelete, path: "/users/{name}", id: "removeUser", tag: "users",
+		summary: "Remove a user with all tokens",
+		access:  forAdmin, scope: identity.Admin, target: "user", guarded: true,
+		refusals: []int{http.StatusConflict}, serve: deleteUser,
 	},
 	{
 		method: http.MethodPut, path: "/users/{name}/password", id: "setPassword", tag: "users", summary: "Set a password",
@@ -182,20 +197,23 @@ var userOperations = []*operation{
 		access: forAdmin, scope: identity.Admin, target: "group", answer: Group{}, tagged: true, serve: getGroup,
 	},
 	{
-		method: http.MethodPut, path: "/groups/{name}/members/{user}", id: "addMember", tag: "users", summary: "Put a user into a group",
-		more:   "A group is there as long as it has a member. That the user is in it already is fine.",
-		access: forAdmin, scope: identity.Admin, target: "group", refusals: []int{http.StatusConflict}, serve: addMember,
+		method: http.MethodPut, path: "/groups/{name}/members/{user}", id: "addMember", tag: "users",
+		summary: "Put a user into a group",
+		more:    "A group is there as long as it has a member. That the user is in it already is fine.",
+		access:  forAdmin, scope: identity.Admin, target: "group", refusals: []int{http.StatusConflict}, serve: addMember,
 	},
 	{
-		method: http.MethodDelete, path: "/groups/{name}/members/{user}", id: "removeMember", tag: "users", summary: "Take a user out of a group",
-		access: forAdmin, scope: identity.Admin, target: "group", refusals: []int{http.StatusConflict}, serve: removeMember,
+		method: http.MethodDelete, path: "/groups/{name}/members/{user}", id: "removeMember", tag: "users",
+		summary: "Take a user out of a group",
+		access:  forAdmin, scope: identity.Admin, target: "group", refusals: []int{http.StatusConflict}, serve: removeMember,
 	},
 }
 
 var tokenOperations = []*operation{
 	{
-		method: http.MethodGet, path: "/tokens", id: "listTokens", tag: "tokens", summary: "The caller's tokens, or those of a user",
-		access: forCaller, scope: identity.Read, query: []parameter{{"user", "whose; others' are for administrators", filterSchema}},
+		method: http.MethodGet, path: "/tokens", id: "listTokens", tag: "tokens",
+		summary: "The caller's tokens, or those of a user",
+		access:  forCaller, scope: identity.Read, query: []parameter{{"user", "whose; others' are for administrators", filterSchema}},
 		answer: TokenList{}, paged: true, tagged: true, serve: listTokens,
 	},
 	{
@@ -204,8 +222,9 @@ var tokenOperations = []*operation{
 		refusals: []int{http.StatusNotFound, http.StatusConflict}, serve: addToken,
 	},
 	{
-		method: http.MethodGet, path: "/tokens/{id}", id: "getToken", tag: "tokens", summary: "One token, without its secret",
-		access: forCaller, scope: identity.Read, target: "token", answer: Token{}, tagged: true, serve: getToken,
+		method: http.MethodGet, path: "/tokens/{id}", id: "getToken", tag: "tokens",
+		summary: "One token, without its secret",
+		access:  forCaller, scope: identity.Read, target: "token", answer: Token{}, tagged: true, serve: getToken,
 	},
 	{
 		method: http.MethodDelete, path: "/tokens/{id}", id: "removeToken", tag: "tokens", summary: "Revoke a token",
@@ -216,43 +235,53 @@ var tokenOperations = []*operation{
 
 var certificateOperations = []*operation{
 	{
-		method: http.MethodGet, path: "/certificates/authority", id: "getAuthority", tag: "certificates", summary: "What clients need to trust",
-		access: forAll, answer: Authority{}, tagged: true, serve: getAuthority,
+		method: http.MethodGet, path: "/certificates/authority", id: "getAuthority", tag: "certificates",
+		summary: "What clients need to trust",
+		access:  forAll, answer: Authority{}, tagged: true, serve: getAuthority,
 	},
 	{
-		method: http.MethodPost, path: "/certificates/authority/rotate", id: "rotateAuthority", tag: "certificates", summary: "Make a new authority",
-		more:   "What the old one has signed stays good for a time.",
-		access: forAdmin, scope: identity.Admin, status: http.StatusOK, answer: Authority{}, refusals: []int{http.StatusConflict}, serve: rotateAuthority,
+		method: http.MethodPost, path: "/certificates/authority/rotate", id: "rotateAuthority", tag: "certificates",
+		summary: "Make a new authority",
+		more:    "What the old one has signed stays good for a time.",
+		access:  forAdmin, scope: identity.Admin, status: http.StatusOK,
+		answer: Authority{}, refusals: []int{http.StatusConflict}, serve: rotateAuthority,
 	},
 	{
-		method: http.MethodGet, path: "/certificates", id: "listCertificates", tag: "certificates", summary: "The certificates that were issued",
-		access: forAdmin, scope: identity.Admin, answer: CertificateList{}, paged: true, tagged: true, serve: listCertificates,
+		method: http.MethodGet, path: "/certificates", id: "listCertificates", tag: "certificates",
+		summary: "The certificates that were issued",
+		access:  forAdmin, scope: identity.Admin,
+		answer: CertificateList{}, paged: true, tagged: true, serve: listCertificates,
 	},
 	{
-		method: http.MethodPost, path: "/certificates", id: "issueCertificate", tag: "certificates", summary: "Issue a certificate for a user or a device",
-		access: forAdmin, scope: identity.Admin, body: CertificateRequest{}, status: http.StatusCreated, answer: IssuedCertificate{},
+		method: http.MethodPost, path: "/certificates", id: "issueCertificate", tag: "certificates",
+		summary: "Issue a certificate for a user or a device",
+		access:  forAdmin, scope: identity.Admin, body: CertificateRequest{}, status: http.StatusCreated,
+		answer:   IssuedCertificate{},
 		refusals: []int{http.StatusNotFound}, serve: issueCertificate,
 	},
 	{
-		method: http.MethodDelete, path: "/certificates/{serial}", id: "revokeCertificate", tag: "certificates", summary: "Revoke a certificate",
-		more:   "What is done with it ends within a second.",
-		access: forAdmin, scope: identity.Admin, target: "certificate", serve: revokeCertificate,
+		method: http.MethodDelete, path: "/certificates/{serial}", id: "revokeCertificate", tag: "certificates",
+		summary: "Revoke a certificate",
+		more:    "What is done with it ends within a second.",
+		access:  forAdmin, scope: identity.Admin, target: "certificate", serve: revokeCertificate,
 	},
 }
 
 var deviceOperations = []*operation{
 	{
-		method: http.MethodGet, path: "/devices", id: "listDevices", tag: "devices", summary: "The devices of the configuration",
-		access: forAdmin, scope: identity.Admin, answer: DeviceList{}, paged: true, tagged: true, serve: listDevices,
+		method: http.MethodGet, path: "/devices", id: "listDevices", tag: "devices",
+		summary: "The devices of the configuration",
+		access:  forAdmin, scope: identity.Admin, answer: DeviceList{}, paged: true, tagged: true, serve: listDevices,
 	},
 	{
 		method: http.MethodGet, path: "/devices/{name}", id: "getDevice", tag: "devices", summary: "One device",
 		access: forAdmin, scope: identity.Admin, target: "device", answer: Device{}, tagged: true, serve: getDevice,
 	},
 	{
-		method: http.MethodDelete, path: "/devices/{name}/link", id: "cutDevice", tag: "devices", summary: "Cut a device's link",
-		more:   "Its streams end. It may dial in again.",
-		access: forAdmin, scope: identity.Admin, target: "device", query: []parameter{reasonParameter}, serve: cutDevice,
+		method: http.MethodDelete, path: "/devices/{name}/link", id: "cutDevice", tag: "devices",
+		summary: "Cut a device's link",
+		more:    "Its streams end. It may dial in again.",
+		access:  forAdmin, scope: identity.Admin, target: "device", query: []parameter{reasonParameter}, serve: cutDevice,
 	},
 }
 
@@ -263,15 +292,17 @@ var configurationOperations = []*operation{
 		refusals: []int{http.StatusNotFound}, serve: why,
 	},
 	{
-		method: http.MethodPost, path: "/configuration/check", id: "checkConfiguration", tag: "configuration", summary: "What is wrong with a configuration",
-		more:   "Without a body, it is about the file that a reload would read.",
-		access: forAdmin, scope: identity.Admin, bodyTypes: []string{configurationType, "text/plain"}, bodyMayMiss: true,
+		method: http.MethodPost, path: "/configuration/check", id: "checkConfiguration", tag: "configuration",
+		summary: "What is wrong with a configuration",
+		more:    "Without a body, it is about the file that a reload would read.",
+		access:  forAdmin, scope: identity.Admin, bodyTypes: []string{configurationType, "text/plain"}, bodyMayMiss: true,
 		status: http.StatusOK, answer: Problems{}, serve: checkConfiguration,
 	},
 	{
-		method: http.MethodPost, path: "/configuration/reload", id: "reload", tag: "configuration", summary: "Put the configuration file to work",
-		more:   "A refusal says all that is wrong with it; the old one then stays at work.",
-		access: forAdmin, scope: identity.Admin, status: http.StatusOK, answer: Reloaded{}, serve: reload,
+		method: http.MethodPost, path: "/configuration/reload", id: "reload", tag: "configuration",
+		summary: "Put the configuration file to work",
+		more:    "A refusal says all that is wrong with it; the old one then stays at work.",
+		access:  forAdmin, scope: identity.Admin, status: http.StatusOK, answer: Reloaded{}, serve: reload,
 	},
 	{
 		method: http.MethodGet, path: "/backup", id: "backup", tag: "state", summary: "All that the server keeps",

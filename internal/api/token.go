@@ -10,7 +10,9 @@ import (
 )
 
 func describeToken(t identity.Token) Token {
-	return Token{ID: t.ID, User: t.User, Label: t.Label, Scopes: list(t.Scopes), Created: t.Created, Expires: t.Expires, OneTime: t.OneTime}
+	return Token{
+		ID: t.ID, User: t.User, Label: t.Label, Scopes: list(t.Scopes), Created: t.Created, Expires: t.Expires, OneTime: t.OneTime,
+	}
 }
 
 func listTokens(c *call) (any, error) {

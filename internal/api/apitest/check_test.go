@@ -128,6 +128,18 @@ func (c *contract) note(operation string, status int) {
 	c.seen[operation][status] = true
 }
 
+// done says whether the operation was answered with success.
+func (c *contract) done(operation string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for status := range c.seen[operation] {
+		if status < 300 {
+			return true
+		}
+	}
+	return false
+}
+
 // statuses are those that the document gives the operation.
 func statuses(o *openapi3.Operation) []int {
 	var list []int
