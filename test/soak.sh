@@ -16,3 +16,4 @@ done
 go test -race -count=20 -timeout 60m ./internal/relay ./internal/listen/... ./internal/gateway ./internal/route/... ./wire/...
 JACKFIELD_SOAK=5m go test -race -count=5 -parallel 8 -timeout 90m ./test/e2e ./test/interop
 JACKFIELD_SOAK=5m go test -race -count=1 -timeout 60m -v ./test/soak
+JACKFIELD_SOAK=5m go test -race -count=1 -timeout 60m ./internal/store/jetstream

@@ -110,6 +110,7 @@ func (c *cluster) open(t *testing.T) *Store {
 }
 
 func TestCluster(t *testing.T) {
+	t.Parallel()
 	c := startCluster(t)
 	t.Run("conformance", func(t *testing.T) {
 		storetest.Run(t, func(t *testing.T) store.Store { return c.open(t) })

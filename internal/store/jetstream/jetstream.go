@@ -75,7 +75,8 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-// Open opens the store, which is made if it is not there. It gives up with store.ErrUnavailable when ctx ends.
+// Open opens the store, which is made if it is not there. A cluster that does not answer for some seconds is
+// store.ErrUnavailable; one that has just started may need more, and Open another try.
 func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -8,6 +8,7 @@ import (
 )
 
 func TestEmbedded(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T) store.Store { return openDir(t, t.TempDir()) })
 }
 

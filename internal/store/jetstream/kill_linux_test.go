@@ -26,6 +26,7 @@ func killings(t *testing.T) int {
 
 // What was acknowledged before a SIGKILL is there after it.
 func TestKilledInWriteLoop(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	var last uint64
 	for range killings(t) {

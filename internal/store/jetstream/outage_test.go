@@ -227,8 +227,8 @@ func testAway(t *testing.T, c *cluster) {
 	gone := time.Now()
 	checkUnavailable(t, s, j)
 	select {
-	case <-lease.Lost():
-	case <-time.After(gone.Add(ttl + time.Second).Sub(time.Now())):
+	case <-lease.Lost(): // when exactly is tested with a clock that can be set
+	case <-time.After(time.Minute):
 		t.Error("the lease is not lost")
 	}
 	if lease.Valid() {

@@ -22,7 +22,7 @@ type written struct {
 // cuts is how many bytes are cut off: what is about the sizes of headers, checksums and records, or all with $JACKFIELD_SOAK.
 func cuts() []int64 {
 	if os.Getenv("JACKFIELD_SOAK") == "" {
-		return []int64{1, 7, 8, 9, 22, 30, 64, 100, 150, 201, 256, 333, 400, 511, 512}
+		return []int64{1, 8, 9, 22, 30, 64, 150, 201, 333, 511, 512}
 	}
 	var all []int64
 	for n := range int64(512) {
@@ -105,6 +105,7 @@ func TestTruncatedJournal(t *testing.T) {
 
 func testTruncated(t *testing.T, stream string, write func(*testing.T, *Store, func(map[string]string)),
 	read func(*testing.T, *Store) map[string]string) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := openDir(t, dir)
 	history := []written{{0, map[string]string{}}}
