@@ -235,14 +235,17 @@ func (s *Server) install(c *config.Config) error {
 	if s.current == nil {
 		next.enforce() // before the first client
 	}
+	if err := s.state.configure(c); err != nil {
+		next.retire()
+		return err
+	}
 	if err := s.sockets.Swap(next.up()); err != nil {
 		next.retire()
-		return explainBind(err, c)
+		return errors.Join(explainBind(err, c), s.putBack())
 	}
 	next.enforce()
 	s.devices.Cut(next.forbids)
 	s.level.Set(c.Log.Level)
-	s.state.configure(c)
 	if s.current != nil {
 		s.running.Go(s.current.retire)
 	}
@@ -255,6 +258,14 @@ func (s *Server) install(c *config.Config) error {
 		}
 	}
 	return nil
+}
+
+// putBack has the state as the current configuration wants it. It is called with mu held.
+func (s *Server) putBack() error {
+	if s.current == nil {
+		return nil
+	}
+	return s.state.configure(s.current.config)
 }
 
 // limitSessions keeps the server from accepting more sessions than it has descriptors for.

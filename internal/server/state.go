@@ -42,6 +42,8 @@ type state struct {
 	journal   *journal.Writer // into records
 	audit     *audit.Log
 	log       *slog.Logger
+
+	retention store.Retention // of records; guarded by Server.mu
 }
 
 // openState opens all of it. The name is the server's, by which its records are known in the store.
@@ -164,7 +166,8 @@ func (s *state) noteAuthority(ctx context.Context) error {
 
 // openAudit opens the file and the journal in the store, and makes up for how the last run ended.
 func (s *state) openAudit(ctx context.Context, c *config.Config, name string) (err error) {
-	if s.records, err = s.store.Journal(ctx, journal.Name, retention(c)); err != nil {
+	s.retention = retention(c)
+	if s.records, err = s.store.Journal(ctx, journal.Name, s.retention); err != nil {
 		return fmt.Errorf("audit in the store: %w", err)
 	}
 	s.journal = journal.NewWriter(s.records, journal.Options{Server: name, MaxAge: c.Audit.Retention, Log: s.log})
@@ -187,10 +190,13 @@ func (s *state) configure(c *config.Config) error {
 		return err
 	}
 	s.audit.SetRotation(c.Audit.MaxSize, c.Audit.Keep)
-	ctx, cancel := context.WithTimeout(context.Background(), storePatience)
-	defer cancel()
-	if _, err := s.store.Journal(ctx, journal.Name, retention(c)); err != nil {
-		s.log.Warn("the audit in the store keeps its retention as it was", "error", err)
+	if wanted := retention(c); wanted != s.retention {
+		ctx, cancel := context.WithTimeout(context.Background(), storePatience)
+		defer cancel()
+		if _, err := s.store.Journal(ctx, journal.Name, wanted); err != nil {
+			return fmt.Errorf("audit in the store: its retention cannot be changed now: %w", err)
+		}
+		s.retention = wanted
 	}
 	return nil
 }
