@@ -410,8 +410,7 @@ func TestPeer(t *testing.T) {
 
 // A backup that breaks off cannot be taken for one that is whole.
 func TestBackupBreaksOff(t *testing.T) {
-	s := apitest.New(t)
-	s.Options.Backups = broken{s.Fake}
+	s := apitest.NewWith(t, apitest.Setup{Options: func(o *api.Options) { o.Backups = broken{o.Backups} }})
 	var to bytes.Buffer
 	err := s.Client(t, s.Admin).Backup(t.Context(), &to)
 	if err == nil || to.Len() > 2*len(half) {
@@ -445,9 +444,8 @@ func (away) Query(context.Context, journal.Filter, journal.Cursor, int) (journal
 }
 
 func TestOthersAreFaster(t *testing.T) {
-	s := apitest.New(t)
+	s := apitest.NewWith(t, apitest.Setup{Options: func(o *api.Options) { o.Directory = contested{o.Directory} }})
 	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-	s.Options.Directory = contested{s.Directory}
 	answer, body := ask(t, s, s.Admin, "PATCH /users/bob", "{}")
 	wantProblem(t, answer, body, 409, "busy", "revision")
 	answer, body = ask(t, s, s.Admin, "PATCH /users/bob", "{}", "If-Match: *")
@@ -457,9 +455,8 @@ func TestOthersAreFaster(t *testing.T) {
 }
 
 func TestStoreIsAway(t *testing.T) {
-	s := apitest.New(t)
+	s := apitest.NewWith(t, apitest.Setup{Options: func(o *api.Options) { o.Journal = away{} }})
 	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-	s.Options.Journal = away{}
 	answer, body := ask(t, s, s.Admin, "GET /audit", "")
 	wantProblem(t, answer, body, 503, "unavailable", "store")
 	if got := answer.Header.Get("Retry-After"); got != "1" {

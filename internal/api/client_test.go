@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -29,10 +31,14 @@ func (s *selfSigned) Authority() api.Authority {
 }
 
 func TestPinnedRoots(t *testing.T) {
-	s := apitest.New(t)
-	authority := &selfSigned{Certificates: s.Fake}
-	s.Options.Certificates = authority
-	server := httptest.NewTLSServer(s.Handler(api.Entrance{Listener: "web", Protocol: "https"}))
+	authority := &selfSigned{}
+	s := apitest.NewWith(t, apitest.Setup{Options: func(o *api.Options) {
+		authority.Certificates = o.Certificates
+		o.Certificates = authority
+	}})
+	server := httptest.NewUnstartedServer(s.Handler(api.Entrance{Listener: "web", Protocol: "https"}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // a client that does not trust it is part of the test
+	server.StartTLS()
 	defer server.Close()
 	authority.certificate = server.Certificate()
 	sum := sha256.Sum256(authority.certificate.Raw)

@@ -55,8 +55,20 @@ type Server struct {
 	clock   atomic.Int64
 }
 
-// New starts a server that ends with the test. What wraps its handler sees every call.
-func New(t testing.TB, wrap ...func(http.Handler) http.Handler) *Server {
+// A Setup says what is different from the usual server; nil: nothing.
+type Setup struct {
+	Options func(*api.Options)
+	Wrap    func(http.Handler) http.Handler // of the handler: it sees every call
+}
+
+// New starts a server that ends with the test.
+func New(t testing.TB) *Server {
+	t.Helper()
+	return NewWith(t, Setup{})
+}
+
+// NewWith starts a server that is not the usual one.
+func NewWith(t testing.TB, setup Setup) *Server {
 	t.Helper()
 	entries := memory.New()
 	records, err := entries.Journal(t.Context(), journal.Name, store.Retention{})
@@ -69,7 +81,7 @@ func New(t testing.TB, wrap ...func(http.Handler) http.Handler) *Server {
 	log := slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.journal = journal.NewWriter(records, journal.Options{Server: "test", Log: log})
 	var ids atomic.Int64
-	s.Server = api.New(api.Options{
+	options := api.Options{
 		Status:    api.Status{Version: "1.2.3", PID: 7, Started: Started, Node: "a"},
 		Log:       log,
 		NewID:     func() string { return "id-" + strconv.FormatInt(ids.Add(1), 10) },
@@ -77,13 +89,17 @@ func New(t testing.TB, wrap ...func(http.Handler) http.Handler) *Server {
 		Hub:       s.Hub,
 		Directory: directory, Services: s.Fake, Sessions: s.Fake, Devices: s.Fake, Configuration: s.Fake,
 		Journal: journal.NewReader(records), Certificates: s.Fake, Backups: s.Fake,
-	})
+	}
+	if setup.Options != nil {
+		setup.Options(&options)
+	}
+	s.Server = api.New(options)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { s.Run(ctx) })
 	handler := s.Handler(api.Entrance{Listener: "web", Protocol: "http", Admit: s.Fake.admit})
-	for _, w := range wrap {
-		handler = w(handler)
+	if setup.Wrap != nil {
+		handler = setup.Wrap(handler)
 	}
 	server := httptest.NewServer(handler)
 	s.URL = server.URL

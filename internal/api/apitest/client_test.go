@@ -17,7 +17,7 @@ import (
 // The client can do everything that the document has, and the server understands it as the document says.
 func TestClientDoesEverything(t *testing.T) {
 	c := newContract(t)
-	s := apitest.New(t, c.check(t))
+	s := apitest.NewWith(t, apitest.Setup{Wrap: c.check(t)})
 	s.GivePassword(t)
 	s.Record(t, "bob", "time")
 	admin, bob := s.Client(t, s.Admin), s.Client(t, s.User)

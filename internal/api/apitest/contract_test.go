@@ -137,7 +137,7 @@ type trial struct {
 }
 
 func (c *contract) hold(t *testing.T, tr *trial) {
-	tr.server = apitest.New(t, c.check(t))
+	tr.server = apitest.NewWith(t, apitest.Setup{Wrap: c.check(t)})
 	tr.token = tr.server.User
 	if tr.example.admin {
 		tr.token = tr.server.Admin
