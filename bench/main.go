@@ -6,10 +6,11 @@
 //	go run ./bench tcpmux
 //	go run ./bench mapper
 //	go run ./bench tunnel
+//	go run ./bench store
 //
-// It starts the real binary as a child process, as it starts every peer, and knows nothing of what is inside. Each
-// subcommand is one scenario; compare, stats and process are what scenarios have in common. How to read what it prints is
-// in docs/benchmarks.md.
+// It starts the real binary as a child process, as it starts every peer, and knows nothing of what is inside; only the
+// stores are measured within the benchmark, as they are within Jackfield. Each subcommand is one scenario; compare, stats and
+// process are what scenarios have in common. How to read what it prints is in docs/benchmarks.md.
 package main
 
 import (
@@ -41,7 +42,7 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(relayCommand(), tcpmuxCommand(), mapperCommand(), tunnelCommand(), backendCommand())
+	root.AddCommand(relayCommand(), tcpmuxCommand(), mapperCommand(), tunnelCommand(), storeCommand(), backendCommand())
 	return root
 }
 

@@ -102,6 +102,7 @@ func TestWrongUse(t *testing.T) {
 		{"unknown measure of tcpmux", []string{"tcpmux", "--only", "bulk1"}, "there is cat"},
 		{"unknown measure of mapper", []string{"mapper", "--only", "cat"}, "there is latency"},
 		{"unknown measure of tunnel", []string{"tunnel", "--only", "bulk32"}, "there is bulk1"},
+		{"unknown measure of store", []string{"store", "--only", "bulk1"}, "there is write"},
 		{"no rounds", []string{"relay", "--rounds", "0"}, "--rounds"},
 		{"binary that is not there", []string{"relay", "--peers", "jackfield", "--binary", "/nonexistent"}, "/nonexistent"},
 	} {
@@ -254,6 +255,57 @@ func TestQuickTunnel(t *testing.T) {
 				t.Errorf("%s, %s: %d samples, want 2", row.Metric.Name, name, n)
 			}
 		}
+	}
+	if rest, err := os.ReadDir(dir); err != nil || len(rest) > 0 {
+		t.Errorf("files are left: %v, %v", rest, err)
+	}
+}
+
+// TestQuickStore runs the whole scenario: every sample can be taken of everything that has it.
+func TestQuickStore(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "samples.json")
+	dir := open(t)
+	t.Setenv("TMPDIR", dir)
+	out, err := bench(t, "store", "--quick", "--json", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"nats-server" + twin, "jackfield, memory", "jackfield, embedded", "jackfield, cluster", "write until a watch has told it",
+		"Ratios to the file alone", "no such user", "100 wrong passwords", "Ratios to 2 ask for its health",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in the report:\n%s", want, out)
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var saved report
+	if err := json.Unmarshal(text, &saved); err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for _, run := range saved.Runs {
+		if len(run.Result.Failures) > 0 {
+			t.Errorf("%s: samples failed: %q", run.Title, run.Result.Failures)
+		}
+		for _, row := range run.Result.Rows {
+			rows++
+			for _, name := range run.Result.Contestants {
+				want := 2
+				if name == fileAlone && row.Metric.Unit == "1/s" {
+					want = 0 // nothing of it is in the store
+				}
+				if n := len(row.Values(name)); n != want {
+					t.Errorf("%s, %s, %s: %d samples, want %d", run.Title, row.Metric.Name, name, n, want)
+				}
+			}
+		}
+	}
+	if rows != 2*8+2*3+1+4 {
+		t.Errorf("%d rows", rows)
 	}
 	if rest, err := os.ReadDir(dir); err != nil || len(rest) > 0 {
 		t.Errorf("files are left: %v, %v", rest, err)

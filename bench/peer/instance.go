@@ -56,7 +56,7 @@ func (s Stage) Start(ctx context.Context, p Peer, service string) (*Instance, er
 
 func (s Stage) prepare(p Peer, service string) (Place, error) {
 	place := Place{Service: service, User: s.User}
-	for _, address := range []*string{&place.Listen, &place.Link, &place.Forward} {
+	for _, address := range []*string{&place.Listen, &place.Link, &place.Forward, &place.API} {
 		var err error
 		if *address, err = process.FreeAddress(); err != nil {
 			return place, err

@@ -31,7 +31,7 @@ func (j Jackfield) Version(ctx context.Context) (string, error) {
 
 // Command leaves everything at its default: what is measured is what an administrator gets.
 func (j Jackfield) Command(p Place) (process.Spec, error) {
-	file, err := p.write("jackfield.hcl", fmt.Sprintf(`data_dir = %q
+	file, err := p.write(configName, fmt.Sprintf(`data_dir = %q
 
 listener "bench" {
   protocol = "tcp"

@@ -36,6 +36,7 @@ type Place struct {
 	Listen  string // where it has to listen, host:port
 	Link    string // for a Tunnel: where it has to listen for its device, host:port
 	Forward string // for a peer that forwards without a name, beside Listen: where it has to listen for that, host:port
+	API     string // for a JackfieldAPI: where it has to listen for calls, host:port
 	Service string // where it has to forward to, host:port
 	User    User
 }
@@ -44,6 +45,16 @@ type Place struct {
 func (p Place) write(name, text string) (string, error) {
 	path := filepath.Join(p.Dir, name)
 	return path, os.WriteFile(path, []byte(text), 0o644)
+}
+
+// append adds to a file in the place.
+func (p Place) append(name, text string) error {
+	file, err := os.OpenFile(filepath.Join(p.Dir, name), os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(text)
+	return errors.Join(err, file.Close())
 }
 
 // bring copies a program into the place, and returns its name: whoever the peer runs as may not reach where it is installed.

@@ -68,6 +68,15 @@ func revokeCertificate(c *call) (any, error) {
 	return nil, nil
 }
 
+func retireAuthority(c *call) (any, error) {
+	if err := c.server.Certificates.Retire(c.ctx); err != nil {
+		return nil, err
+	}
+	authority := c.server.Certificates.Authority()
+	c.about("authority", authority.Fingerprint)
+	return authority, nil
+}
+
 func rotateAuthority(c *call) (any, error) {
 	if err := c.server.Certificates.Rotate(c.ctx); err != nil {
 		return nil, err

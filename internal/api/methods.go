@@ -177,7 +177,7 @@ func memberPath(group, user string) string {
 	return "/groups/" + url.PathEscape(group) + "/members/" + url.PathEscape(user)
 }
 
-// Tokens returns a user's tokens; without a user, the caller's own.
+// Tokens returns a user's tokens; without a user, the caller's own or, on the Unix socket, all.
 func (c *Client) Tokens(ctx context.Context, user string) ([]Token, error) {
 	query := make(url.Values)
 	if user != "" {
@@ -209,6 +209,11 @@ func (c *Client) Authority(ctx context.Context) (Authority, error) {
 // RotateAuthority makes a new authority.
 func (c *Client) RotateAuthority(ctx context.Context) (Authority, error) {
 	return send[Authority](ctx, c, http.MethodPost, "/certificates/authority/rotate", nil)
+}
+
+// RetireAuthority ends the time in which the authority before the present one is accepted.
+func (c *Client) RetireAuthority(ctx context.Context) (Authority, error) {
+	return send[Authority](ctx, c, http.MethodPost, "/certificates/authority/retire", nil)
 }
 
 // Certificates returns those that were issued, by serial number.

@@ -152,6 +152,9 @@ type Certificates interface {
 	// Rotate makes a new authority; what the old one has signed stays good for a time. A refusal Busy: the last rotation is
 	// not over.
 	Rotate(ctx context.Context) error
+
+	// Retire ends the time in which the authority before is accepted; without one it does nothing.
+	Retire(ctx context.Context) error
 }
 
 // Backups are copies of what a server keeps and would need to go on elsewhere.

@@ -213,6 +213,7 @@ var tokenOperations = []*operation{
 	{
 		method: http.MethodGet, path: "/tokens", id: "listTokens", tag: "tokens",
 		summary: "The caller's tokens, or those of a user",
+		more:    "On the Unix socket, where the caller is no user, those of all users.",
 		access:  forCaller, scope: identity.Read, query: []parameter{{"user", "whose; others' are for administrators", filterSchema}},
 		answer: TokenList{}, paged: true, tagged: true, serve: listTokens,
 	},
@@ -245,6 +246,13 @@ var certificateOperations = []*operation{
 		more:    "What the old one has signed stays good for a time.",
 		access:  forAdmin, scope: identity.Admin, status: http.StatusOK,
 		answer: Authority{}, refusals: []int{http.StatusConflict}, serve: rotateAuthority,
+	},
+	{
+		method: http.MethodPost, path: "/certificates/authority/retire", id: "retireAuthority", tag: "certificates",
+		summary: "Stop accepting the authority before the present one",
+		more:    "Its certificates are void from then on, and clients that trust nothing else do not know this server any more. Without one, nothing changes.",
+		access:  forAdmin, scope: identity.Admin, status: http.StatusOK,
+		answer: Authority{}, serve: retireAuthority,
 	},
 	{
 		method: http.MethodGet, path: "/certificates", id: "listCertificates", tag: "certificates",

@@ -27,7 +27,7 @@ func newCertificate() *cobra.Command {
 		Args:  args(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newCertificateIssue(), newCertificateRemove(), newCertificateList(), newCertificateAuthority(), newCertificateRotate())
+	cmd.AddCommand(newCertificateIssue(), newCertificateRemove(), newCertificateList(), newCertificateAuthority(), newCertificateRotate(), newCertificateRetire())
 	return cmd
 }
 
@@ -232,6 +232,27 @@ alone, are good for another 30 days: give them new certificates in that time.`,
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "new authority %s; the old one is accepted until %s\n",
 				authority.Fingerprint, authority.OldUntil.Local().Format(time.DateTime))
+			return err
+		}),
+	}
+	flags.add(cmd)
+	return cmd
+}
+
+func newCertificateRetire() *cobra.Command {
+	var flags adminFlags
+	cmd := &cobra.Command{
+		Use:   "retire",
+		Short: "Stop accepting the authority before the present one",
+		Long: `Ends the time in which the old certificate authority is still accepted after a rotation. What it has signed is void at once: do
+this when its key was lost, or when everybody has a new certificate.`,
+		Args: args(cobra.NoArgs),
+		RunE: flags.withServer(func(cmd *cobra.Command, _ []string, server *api.Client) error {
+			authority, err := server.RetireAuthority(cmd.Context())
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "only authority %s is accepted now\n", authority.Fingerprint)
 			return err
 		}),
 	}

@@ -68,6 +68,8 @@ func (c certificates) Revoke(ctx context.Context, serial string) error {
 	return err
 }
 
+func (c certificates) Retire(context.Context) error { return c.state.authority.RetireOld() }
+
 func (c certificates) Rotate(ctx context.Context) error {
 	if _, there := c.state.authority.OldUntil(); there {
 		return jackfield.Refuse(jackfield.Busy, "the last rotation is not over: retire the old authority first, or wait", nil)

@@ -395,6 +395,9 @@ func (f *Fake) Revoke(_ context.Context, serial string) error {
 	return nil
 }
 
+// Retire does nothing.
+func (f *Fake) Retire(context.Context) error { return nil }
+
 // Rotate works once.
 func (f *Fake) Rotate(context.Context) error {
 	f.mu.Lock()

@@ -65,6 +65,7 @@ func TestClientDoesEverything(t *testing.T) {
 		{"Token", func(ctx context.Context) error { return drop(bob.Token(ctx, grant.ID)) }},
 		{"RemoveToken", func(ctx context.Context) error { return bob.RemoveToken(ctx, grant.ID) }},
 		{"Authority", func(ctx context.Context) error { return drop(bob.Authority(ctx)) }},
+		{"RetireAuthority", func(ctx context.Context) error { return drop(admin.RetireAuthority(ctx)) }},
 		{"RotateAuthority", func(ctx context.Context) error { return drop(admin.RotateAuthority(ctx)) }},
 		{"IssueCertificate", func(ctx context.Context) error {
 			return drop(admin.IssueCertificate(ctx, api.CertificateRequest{Request: "-----BEGIN CERTIFICATE REQUEST-----", Kind: "user", Name: "bob"}))

@@ -70,6 +70,7 @@ var examples = map[string]example{
 	"removeToken":      {path: "/tokens/%", prepare: token},
 	"getAuthority":     {path: "/certificates/authority"},
 	"rotateAuthority":  {path: "/certificates/authority/rotate", admin: true},
+	"retireAuthority":  {path: "/certificates/authority/retire", admin: true},
 	"listCertificates": {path: "/certificates", admin: true},
 	"issueCertificate": {path: "/certificates", body: `{"request":"-----BEGIN CERTIFICATE REQUEST-----","kind":"device","name":"meter-7","lifetime":"8760h"}`, admin: true,
 		wrong: map[int]call{404: {body: `{"request":"-----BEGIN CERTIFICATE REQUEST-----","kind":"user","name":"nosuch"}`}}},
