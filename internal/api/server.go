@@ -146,8 +146,8 @@ type Certificates interface {
 	// Issued returns, in any order, the certificates that have been issued and are remembered.
 	Issued(ctx context.Context) ([]Certificate, error)
 
-	// Revoke makes a certificate void, and ends what its owner does with it. A refusal NotFound: there is no such one.
-	Revoke(ctx context.Context, serial string) error
+	// Revoke makes a certificate void, ends what its owner does with it, and returns it. A refusal NotFound: there is no such one.
+	Revoke(ctx context.Context, serial string) (Certificate, error)
 
 	// Rotate makes a new authority; what the old one has signed stays good for a time. A refusal Busy: the last rotation is
 	// not over.

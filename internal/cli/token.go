@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -94,7 +93,7 @@ func newTokenList() *cobra.Command {
 		Short:   "Show the tokens of all users, or of one",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: flags.withServer(func(cmd *cobra.Command, given []string, server *api.Client) error {
-			tokens, err := tokensOf(cmd.Context(), server, given)
+			tokens, err := server.Tokens(cmd.Context(), strings.Join(given, ""))
 			switch {
 			case err != nil:
 				return err
@@ -107,28 +106,6 @@ func newTokenList() *cobra.Command {
 	flags.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
-}
-
-// tokensOf returns the tokens of users, or, where none is named, of all.
-func tokensOf(ctx context.Context, server *api.Client, users []string) ([]api.Token, error) {
-	if len(users) == 0 {
-		all, err := server.Users(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, u := range all {
-			users = append(users, u.Name)
-		}
-	}
-	tokens := []api.Token{}
-	for _, name := range users {
-		its, err := server.Tokens(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		tokens = append(tokens, its...)
-	}
-	return tokens, nil
 }
 
 func printTokens(w io.Writer, tokens []api.Token) error {

@@ -60,12 +60,13 @@ func (c certificates) Issued(context.Context) ([]api.Certificate, error) {
 	return list, nil
 }
 
-func (c certificates) Revoke(ctx context.Context, serial string) error {
+func (c certificates) Revoke(ctx context.Context, serial string) (api.Certificate, error) {
 	entry, err := c.state.ledger.Revoke(ctx, serial)
-	if err == nil {
-		c.log.Info("certificate revoked", "serial", serial, "for", entry.Subject().String())
+	if err != nil {
+		return api.Certificate{}, err
 	}
-	return err
+	c.log.Info("certificate revoked", "serial", serial, "for", entry.Subject().String())
+	return certificateOf(entry), nil
 }
 
 func (c certificates) Retire(context.Context) error { return c.state.authority.RetireOld() }

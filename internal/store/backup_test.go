@@ -174,6 +174,16 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 }
 
+// Two backups, one behind the other, are none.
+func TestRestoreRefusesMore(t *testing.T) {
+	file := backup(t, fill(t, map[string]string{"user.ada": "1"}), store.Extra{})
+	s := fill(t, map[string]string{"user.eve": "3"})
+	_, err := store.Restore(t.Context(), s, bytes.NewReader(append(bytes.Clone(file), file...)), nil)
+	if !errors.Is(err, store.ErrBackup) || !strings.Contains(err.Error(), "behind its end") || len(contents(t, s)) != 1 {
+		t.Error(err)
+	}
+}
+
 func TestBackupRefuses(t *testing.T) {
 	s := fill(t, nil)
 	for name, extra := range map[string]store.Extra{

@@ -125,7 +125,6 @@ func readBackup(r io.ReadSeeker, tell func(contentLine) error) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrBackup, err)
 	}
-	zip.Multistream(false)
 	b := &backupReader{lines: bufio.NewScanner(zip), hash: sha256.New()}
 	b.lines.Buffer(nil, maxLine)
 	if err := b.readHeader(); err != nil {
@@ -150,8 +149,11 @@ func readBackup(r io.ReadSeeker, tell func(contentLine) error) error {
 	if err := b.checkEnd(); err != nil {
 		return err
 	}
-	if b.lines.Scan() || b.lines.Err() != nil {
-		return fmt.Errorf("%w: something is behind its end (%v)", ErrBackup, b.lines.Err())
+	if b.lines.Scan() {
+		return fmt.Errorf("%w: something is behind its end", ErrBackup)
+	}
+	if err := b.lines.Err(); err != nil { // gzip's own end is missing or wrong
+		return fmt.Errorf("%w: %w", ErrBackup, err)
 	}
 	return nil
 }

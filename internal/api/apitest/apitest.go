@@ -384,15 +384,15 @@ func (f *Fake) certificateIndex(serial string) int {
 }
 
 // Revoke revokes one.
-func (f *Fake) Revoke(_ context.Context, serial string) error {
+func (f *Fake) Revoke(_ context.Context, serial string) (api.Certificate, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	i := f.certificateIndex(serial)
 	if i < 0 {
-		return jackfield.Refuse(jackfield.NotFound, "there is no such certificate", nil)
+		return api.Certificate{}, jackfield.Refuse(jackfield.NotFound, "there is no such certificate", nil)
 	}
 	f.certificates[i].Revoked = true
-	return nil
+	return f.certificates[i], nil
 }
 
 // Retire does nothing.
