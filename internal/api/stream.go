@@ -187,10 +187,9 @@ func (c *call) send(text []byte) error {
 	if _, err := c.w.Write(text); err != nil {
 		return err
 	}
-	if err := control.Flush(); err != nil {
-		return err
-	}
-	return control.SetWriteDeadline(time.Now().Add(keepAlive + writePatience)) // HTTP/2 resets a stream when it passes, even if nothing is written
+	err := control.Flush()
+	control.SetWriteDeadline(time.Now().Add(keepAlive + writePatience)) // HTTP/2 resets a stream when it passes, even if nothing is written
+	return err
 }
 
 func (c *call) control() *http.ResponseController { return http.NewResponseController(c.w) }
