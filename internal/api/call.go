@@ -373,7 +373,8 @@ func (c *call) log(status int, refusal *jackfield.Error) {
 	}
 	c.server.Log.Log(c.ctx, level, "call refused", "id", c.record.ID, "kind", string(refusal.Kind), "reason", refusal.Error(),
 		"method", c.record.Method, "path", c.record.Path, "status", status, "listener", c.record.Listener,
-		"source", sourceOf(&c.record.Request), "user", c.record.Identity.User)
+		"source", sourceOf(&c.record.Request), "user", c.record.Identity.User,
+		"target", c.record.Target)
 }
 
 // sourceOf is empty on the Unix socket.

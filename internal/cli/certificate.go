@@ -114,6 +114,7 @@ func (c *credentials) obtain(cmd *cobra.Command, server *api.Client, r api.Certi
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return err
 	}
+	defer os.Remove(c.dir) // if nothing came of it: one that holds something stays
 	for _, name := range []string{caFile, certificateFile, keyFile} {
 		if _, err := os.Lstat(filepath.Join(c.dir, name)); !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("%s is there already: name another directory", filepath.Join(c.dir, name))

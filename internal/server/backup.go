@@ -23,7 +23,11 @@ func (b backups) Backup(ctx context.Context, to io.Writer) error {
 	for name, content := range b.state.authority.Files() {
 		files[authorityFiles+name] = content
 	}
-	return store.Backup(ctx, b.state.store, to, store.Extra{Files: files})
+	err := store.Backup(ctx, b.state.store, to, store.Extra{Files: files})
+	if errors.Is(err, store.ErrUnavailable) {
+		return jackfield.Refuse(jackfield.Unavailable, "the store cannot be reached: no backup was made", err)
+	}
+	return err
 }
 
 // Restore keeps the backup in a file meanwhile, because all of it is read before anything is changed.
@@ -51,6 +55,9 @@ func (b backups) Restore(ctx context.Context, from io.Reader) error {
 		return jackfield.Refuse(jackfield.Invalid, err.Error(), nil)
 	}
 	if _, err := store.Restore(ctx, b.state.store, file, nil); err != nil {
+		return notRestored(err)
+	}
+	if err := b.state.noteAuthority(ctx, b.generation().config); err != nil {
 		return notRestored(err)
 	}
 	b.log.Info("restored from a backup")
