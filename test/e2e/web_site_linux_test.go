@@ -55,6 +55,21 @@ func startSite(t *testing.T, config string, environment ...string) *site {
 	return &site{newOffice(t, config, environment...)}
 }
 
+// serveSite serves what is in a directory.
+func serveSite(t *testing.T, dir string) *site {
+	t.Helper()
+	s, err := live.Serve(dir, "jackfield.hcl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(syscall.SIGTERM); err != nil {
+			t.Error(err)
+		}
+	})
+	return &site{enter(t, s, dir)}
+}
+
 // grant makes a token, and a user without a password where there is none of the name.
 func (s *site) grant(t *testing.T, n api.NewToken) api.Grant {
 	t.Helper()
@@ -331,12 +346,4 @@ func run(t *testing.T, dir string, status int, args ...string) string {
 		t.Errorf("jackfield %s ended with %v, not %d:\n%s", strings.Join(args, " "), err, status, out)
 	}
 	return string(out)
-}
-
-func stopAtEnd(t *testing.T, s *live.Server) {
-	t.Cleanup(func() {
-		if err := s.Stop(syscall.SIGTERM); err != nil {
-			t.Error(err)
-		}
-	})
 }
