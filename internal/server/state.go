@@ -58,6 +58,9 @@ func openState(c *config.Config, name string, log *slog.Logger) (_ *state, err e
 	if err := s.openStore(ctx, c); err != nil {
 		return nil, err
 	}
+	if err := s.checkStore(ctx, c); err != nil {
+		return nil, err
+	}
 	if s.ledger, err = ledger.Open(ctx, s.store, log); err != nil {
 		return nil, err
 	}
@@ -95,6 +98,23 @@ func (s *state) openStore(ctx context.Context, c *config.Config) error {
 		return fmt.Errorf("store: %w", err)
 	}
 	s.store = opened
+	return nil
+}
+
+// checkStore refuses an empty store of a server that has run before: to begin anew with it would make a new administrator, and
+// void every token and certificate without a word.
+func (s *state) checkStore(ctx context.Context, c *config.Config) error {
+	ca := filepath.Join(c.DataDir, authorityDir, authority.FileName)
+	if _, err := os.Lstat(ca); err == nil && c.Store.URL == "" {
+		empty, err := store.IsEmpty(ctx, s.store)
+		if err != nil {
+			return err
+		}
+		if empty {
+			return fmt.Errorf("the store in %s is empty, though this server has run before, for there is %s: put the directory back; "+
+				"or, to begin anew, remove %s and, if there is one, put a backup back when the server runs", c.DataDir, ca, ca)
+		}
+	}
 	return store.CheckSchema(ctx, s.store)
 }
 

@@ -111,7 +111,7 @@ func TestBackupAndRestore(t *testing.T) {
 		}
 		told = append(told, fmt.Sprintf("%s=%.7s deleted:%v synced:%v", c.Key, c.Value, c.Deleted, c.Synced))
 	}
-	want := "user.eve= deleted:true synced:false,user.bob= deleted:false synced:false"
+	want := "user.bob= deleted:false synced:false,user.eve= deleted:true synced:false"
 	if got := strings.Join(told[4:], ","); got != want {
 		t.Errorf("the watch told %s", got)
 	}
