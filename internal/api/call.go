@@ -256,7 +256,7 @@ func (c *call) mayPerform() error {
 	o := c.operation
 	if o.scope != "" && !c.who.Has(o.scope) {
 		c.challenge("insufficient_scope", string(o.scope))
-		return jackfield.Refuse(jackfield.Denied, "this needs a token of scope "+string(o.scope), nil)
+		return jackfield.Refuse(jackfield.Denied, "this needs a token of scope "+string(o.scope)+": ask for it at login, or when the token is made", nil)
 	}
 	if o.access == forAdmin && !c.who.Admin {
 		return jackfield.Refuse(jackfield.Denied, "only administrators may do this", nil)

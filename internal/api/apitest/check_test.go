@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -126,6 +127,18 @@ func (c *contract) note(operation string, status int) {
 		c.seen[operation] = make(map[int]bool)
 	}
 	c.seen[operation][status] = true
+}
+
+// was says whether the operation was answered with the status. The handler notes it a moment after the client has the answer.
+func (c *contract) was(operation string, status int) bool {
+	for limit := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		c.mu.Lock()
+		seen := c.seen[operation][status]
+		c.mu.Unlock()
+		if seen || time.Now().After(limit) {
+			return seen
+		}
+	}
 }
 
 // done says whether the operation was answered with success.
