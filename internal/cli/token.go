@@ -36,10 +36,10 @@ func newTokenAdd() *cobra.Command {
 		Short: "Make a token",
 		Long: `Makes a token that proves to be the user, and prints it. It is shown this once. The scopes are what its bearer may do in the
 user's place: read (see), write (change what is the user's own), connect (open sessions) and admin (what administrators alone
-may do).
+may do). No scope holds another; an administrator's token has admin only if --scope says so.
 
 A one-time token is good for one login and nothing else: give it to somebody who has no password yet.`,
-		Example: `  jackfield token add ci --label "nightly tests" --scope connect --lifetime 2160h
+		Example: `  jackfield token add ci --label "nightly tests" --scope read,connect --lifetime 2160h
   jackfield token add ada --one-time`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: flags.withServer(func(cmd *cobra.Command, given []string, server *api.Client) error {
@@ -63,7 +63,7 @@ A one-time token is good for one login and nothing else: give it to somebody who
 	flags.add(cmd)
 	cmd.Flags().StringVar(&token.Label, "label", "", "what it is for")
 	cmd.Flags().StringSliceVar(&scopes, "scope", nil, "what its bearer may do (default read,write,connect); may be given again")
-	cmd.Flags().DurationVar(&lifetime, "lifetime", 0, "how long it is good (default 720h, or 1h of a one-time token)")
+	cmd.Flags().DurationVar(&lifetime, "lifetime", 0, "how long it is good, in hours such as 2160h (default 720h, at most 8760h; one-time: 1h, at most 168h)")
 	cmd.Flags().BoolVar(&token.OneTime, "one-time", false, "it is good for one login")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
