@@ -16,7 +16,9 @@ PEERS     = .cache/peers
 # Tests wait, most of the time, so many of them run at a time; lint has vetted already; and the race detector need not sleep a
 # second whenever a program ends.
 test: peers lint cross
-	JACKFIELD_PEERS=$(abspath $(PEERS)) GORACE=atexit_sleep_ms=0 $(GO) test -race -vet=off -parallel 8 -timeout 8m ./...
+	JACKFIELD_PEERS=$(abspath $(PEERS)) GORACE=atexit_sleep_ms=0 $(GO) test -race -vet=off -p 3 -parallel 8 -timeout 8m \
+		$$($(GO) list ./... | grep -v '^jackfield/bench')
+	JACKFIELD_PEERS=$(abspath $(PEERS)) CGO_ENABLED=0 $(GO) test -vet=off -timeout 8m ./bench/...   # what measures is not slowed by -race
 
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \

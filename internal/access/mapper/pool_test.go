@@ -94,6 +94,7 @@ func TestWarmProcessThatDiesIsReplaced(t *testing.T) {
 
 // A program that ends at once is started for who asks, and ahead only now and then.
 func TestBrokenProgramIsNotStartedWithoutEnd(t *testing.T) {
+	begun := time.Now()
 	m := start(t, "ends", func(o *Options) { o.Warm = 2 })
 	for range 5 {
 		if d := m.Decide(t.Context(), request()); d.Allow || !d.Failed {
@@ -103,11 +104,12 @@ func TestBrokenProgramIsNotStartedWithoutEnd(t *testing.T) {
 	eventually(t, "an end of all processes", m.idle)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.pausing {
+	pauses := int(time.Since(begun) / firstRetry) // that may have ended meanwhile, on a slow machine
+	if !m.pausing && pauses == 0 {
 		t.Error("the next start is not waited for")
 	}
-	if n := strings.Count(m.log.String(), "cannot be started ahead"); n != 1 {
-		t.Errorf("%d lines tell of it, want 1:\n%s", n, m.log)
+	if n := strings.Count(m.log.String(), "cannot be started ahead"); n < 1 || n > 1+pauses {
+		t.Errorf("%d lines tell of it, want 1, and one more for each of %d pauses at most:\n%s", n, pauses, m.log)
 	}
 }
 
