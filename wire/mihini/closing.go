@@ -235,6 +235,10 @@ func (s *Stream) receiveClose() {
 // knownToPeer reports whether the peer can have sent a frame for this stream.
 func (s *Stream) knownToPeer() bool { return s.connect == nil }
 
+// over reports whether a device has nothing more to do with the stream: the peer's CLOSE is here, and our own is on its way, though
+// the writer may not have come back from it. The server's ids have rules of their own for what comes late.
+func (s *Stream) over() bool { return s.link.ids == nil && s.peerClosed && s.closeTaken }
+
 // hasFrames reports whether the writer would find one.
 func (s *Stream) hasFrames() bool {
 	return s.connect != nil || len(s.out) > 0 || s.ending && s.due && !s.closeTaken || s.again == due

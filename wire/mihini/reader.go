@@ -53,7 +53,7 @@ func (l *link) receiveData(f Frame) {
 	defer l.mu.Unlock()
 	s := l.slots[f.ID].stream
 	switch {
-	case s != nil && s.knownToPeer():
+	case s != nil && s.knownToPeer() && !s.over():
 		if len(f.Payload) > 0 {
 			s.heard()
 			l.deliver(s, f.Payload)
