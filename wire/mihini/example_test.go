@@ -57,7 +57,7 @@ func Example() {
 		fmt.Printf("%s: %q\n", name, reply)
 		stream.Close()
 	}
-	// Output:
+	// Unordered output:
 	// echo: "hello, world"
 	// refused: not offered
 	// ssh: ""
