@@ -156,9 +156,9 @@ func testAliasing(t *testing.T, s store.Store) {
 	if _, err := s.Create(brief(t), "user.ada", value); err != nil {
 		t.Fatal(err)
 	}
-	copy(value, "XXXXX")
+	copy(value, "spoil")
 	e := get(t, s, "user.ada")
-	copy(e.Value, "YYYYY")
+	copy(e.Value, "alter")
 	if e := get(t, s, "user.ada"); string(e.Value) != "value" {
 		t.Errorf("the value is %q", e.Value)
 	}
