@@ -40,6 +40,13 @@ func newPeer(stream jackfield.Stream, name, broken string) *peer {
 	return p
 }
 
+// A resetWaiter is a stream without a socket of its own that can tell when it breaks. AwaitReset returns nil once the stream is
+// closed.
+type resetWaiter interface{ AwaitReset() error }
+
+// Reset closes a stream so that the other end sees a reset, if the connection has such a thing.
+func Reset(stream jackfield.Stream) { reset(stream) }
+
 // lingerTime is how long a peer may take to end its direction when the other one is gone.
 const lingerTime = time.Second
 

@@ -202,7 +202,7 @@ func (h *Handler) turnAway(c *listen.Client, refusal *jackfield.Error) {
 	if refusal.Kind != jackfield.Denied {
 		status = http.StatusServiceUnavailable
 	}
-	answer := wholeAnswer(problem{Status: status, Kind: refusal.Kind, Detail: refusal.Message, ID: refusal.ID})
+	answer := wholeAnswer(problem{Status: status, Kind: refusal.Kind, Detail: refusal.Message, ID: refusal.ID}, make(http.Header))
 	c.Farewell(func(w io.Writer) error { _, err := w.Write(answer); return err })
 }
 
