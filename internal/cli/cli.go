@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -82,6 +84,15 @@ Start with "jackfield demo".`,
 		newTCPMUX(), newMapper(), newMihini(), newImport(), newVersion(),
 	)
 	return root
+}
+
+// atMostOne makes flags that contradict each other a usage error.
+func atMostOne(cmd *cobra.Command, flags ...string) error {
+	given := slices.DeleteFunc(slices.Clone(flags), func(f string) bool { return !cmd.Flags().Changed(f) })
+	if len(given) < 2 {
+		return nil
+	}
+	return usageError{fmt.Errorf("--%s contradict each other", strings.Join(given, " and --"))}
 }
 
 // args makes a wrong number of arguments a usage error.

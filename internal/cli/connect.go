@@ -29,6 +29,9 @@ Exits 1 if the server refuses, or if the session is cut.`,
 		Args:              args(cobra.ExactArgs(1)),
 		ValidArgsFunction: completeService,
 		RunE: flags.withLogin(func(cmd *cobra.Command, given []string, server *client.Server) error {
+			if err := atMostOne(cmd, "raw", "progress"); err != nil {
+				return err
+			}
 			if raw && !(isTerminal(cmd.InOrStdin()) && isTerminal(cmd.OutOrStdout())) {
 				return usageError{errors.New("--raw is for a terminal")}
 			}
@@ -56,7 +59,6 @@ Exits 1 if the server refuses, or if the session is cut.`,
 	flags.add(cmd)
 	cmd.Flags().BoolVar(&raw, "raw", false, "send every key to the service; Ctrl-] ends the session")
 	cmd.Flags().BoolVar(&progress, "progress", false, "show on a terminal how much was carried, and how fast")
-	cmd.MarkFlagsMutuallyExclusive("raw", "progress")
 	return cmd
 }
 

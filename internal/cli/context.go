@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -69,20 +71,23 @@ func (f *loginFlags) withLogin(do func(cmd *cobra.Command, given []string, serve
 	}
 }
 
-// named says which server has refused, and by which id its log has more.
+// named says which server has refused, and by which id its log has more. Other errors name the server already.
 func named(server string, err error) error {
-	refusal, is := errors.AsType[*jackfield.Error](err)
-	if !is {
+	if jackfieldKind(err) == "" {
 		return err
 	}
-	id := ""
+	refusal, one := err.(*jackfield.Error)
+	if !one {
+		return fmt.Errorf("%s: %s", server, visible(strings.ReplaceAll(err.Error(), "\n", "; ")))
+	}
+	sentence := server + ": " + refusal.Message
 	if refusal.ID != "" {
-		id = " [" + refusal.ID + "]"
+		sentence += " [" + refusal.ID + "]"
 	}
 	if refusal.Kind == jackfield.Unauthenticated {
-		return fmt.Errorf("%s: %s%s (jackfield login %[1]s)", server, visible(refusal.Message), visible(id))
+		sentence += " (jackfield login " + server + ")"
 	}
-	return fmt.Errorf("%s: %s%s", server, visible(refusal.Message), visible(id))
+	return errors.New(visible(sentence))
 }
 
 // A serverFlags says which server is meant by a command that both administrators on its machine and people elsewhere use.
@@ -95,14 +100,15 @@ func (f *serverFlags) add(cmd *cobra.Command) {
 	f.adminFlags.add(cmd)
 	f.loginFlags.add(cmd)
 	cmd.Flags().Lookup("config").Usage += "; without --socket and --config, the server that you have logged in to is asked"
-	cmd.MarkFlagsMutuallyExclusive("socket", "context")
-	cmd.MarkFlagsMutuallyExclusive("config", "context")
 }
 
 // withServer makes the function of a command that asks a server: by its socket if a flag says so or nobody has logged in, else
 // as who has.
 func (f *serverFlags) withServer(do func(cmd *cobra.Command, given []string, server *api.Client) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, given []string) error {
+		if err := cmp.Or(atMostOne(cmd, "socket", "context"), atMostOne(cmd, "config", "context")); err != nil {
+			return err
+		}
 		if cmd.Flags().Changed("socket") || cmd.Flags().Changed("config") || !f.anyLogin() {
 			return f.adminFlags.withServer(do)(cmd, given)
 		}

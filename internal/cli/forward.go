@@ -40,6 +40,9 @@ Whoever can connect to a port uses the service in your name.`,
 		Args:              args(cobra.MinimumNArgs(1)),
 		ValidArgsFunction: completeServices,
 		RunE: flags.withLogin(func(cmd *cobra.Command, given []string, server *client.Server) error {
+			if err := atMostOne(cmd, "print-env", "json"); err != nil {
+				return err
+			}
 			list, err := parseForwarded(given)
 			if err != nil {
 				return usageError{err}
@@ -61,7 +64,6 @@ Whoever can connect to a port uses the service in your name.`,
 	flags.add(cmd)
 	cmd.Flags().BoolVar(&printEnv, "print-env", false, "print the addresses as variables of a shell, such as JACKFIELD_WEB_BOARD_1=127.0.0.1:8080")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, an object in a line for each service")
-	cmd.MarkFlagsMutuallyExclusive("print-env", "json")
 	return cmd
 }
 

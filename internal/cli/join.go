@@ -43,7 +43,7 @@ func explain(err error) error {
 		return fmt.Errorf("refused by the server: %s", visible(refused.Text))
 	}
 	switch {
-	case errors.Is(err, syscall.ECONNRESET):
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.ErrUnexpectedEOF): // the latter: TLS was cut short
 		return errors.New("the connection was reset: the service broke it, or the server cut the session")
 	case errors.Is(err, syscall.EPIPE): // whoever reads our output, or the service, has had enough
 		return nil

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -59,13 +60,14 @@ say --fingerprint. From then on, a server that shows a certificate of another au
 	cmd.Flags().BoolVar(&o.trust, "trust", false, "at the first login, believe that the server is who it says")
 	cmd.Flags().StringSliceVar(&o.scopes, "scope", nil, "what may be done with the new token: read, write, connect, admin (default the first three, or those of the one-time token)")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
-	cmd.MarkFlagsMutuallyExclusive("token-stdin", "password-stdin")
-	cmd.MarkFlagsMutuallyExclusive("token-stdin", "user")
-	cmd.MarkFlagsMutuallyExclusive("fingerprint", "trust")
 	return cmd
 }
 
 func (o *loginOptions) run(cmd *cobra.Command, given []string) error {
+	err := cmp.Or(atMostOne(cmd, "token-stdin", "password-stdin"), atMostOne(cmd, "token-stdin", "user"), atMostOne(cmd, "fingerprint", "trust"))
+	if err != nil {
+		return err
+	}
 	contexts, err := client.Open("")
 	if err != nil {
 		return err

@@ -28,7 +28,7 @@ used, and a new one is kept; and they go by their own clock, whatever --at says.
 Exits 1 if the client would be denied.`,
 		Example: `  jackfield why --from 10.9.0.7 --listener mux web
   jackfield why --from 10.9.0.7 --user ann --group lab --at 2026-11-23T03:00:00Z console.fpga-1`,
-		Args: args(cobra.ExactArgs(1)),
+		Args:              args(cobra.ExactArgs(1)),
 		ValidArgsFunction: completeService,
 		RunE: flags.withServer(func(cmd *cobra.Command, given []string, server *api.Client) (err error) {
 			q.Service = given[0]

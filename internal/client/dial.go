@@ -11,11 +11,11 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"syscall"
 	"time"
 
 	"jackfield"
 	"jackfield/internal/api"
+	"jackfield/internal/tlsstream"
 )
 
 // maxHead is the length in bytes of the longest head, and of the longest body, of an answer to CONNECT that is read.
@@ -24,7 +24,7 @@ const maxHead = 64 << 10
 var errSlow = fmt.Errorf("it took more than %v", openTimeout)
 
 // Dial opens a session with a service. A refusal by the server is a [*jackfield.Error]; every other error is a sentence that
-// names the server. On the stream, TLS that ends without close_notify is a reset (syscall.ECONNRESET).
+// names the server. Reading the stream ends with io.EOF only after close_notify: see internal/tlsstream.
 func (s *Server) Dial(ctx context.Context, name jackfield.Name) (jackfield.Stream, error) {
 	opening, cancel := context.WithTimeoutCause(ctx, openTimeout, errSlow)
 	defer cancel()
@@ -61,12 +61,12 @@ func (s *Server) connect(ctx context.Context, trust *tls.Config) (jackfield.Stre
 	if trust == nil {
 		return socket, nil
 	}
-	conn := tls.Client(&strict{socket}, trust)
+	conn := tlsstream.Client(socket, trust)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		socket.Close()
 		return nil, err
 	}
-	return conn, nil
+	return tlsstream.Of(conn), nil
 }
 
 // ask sends CONNECT and reads the answer.
@@ -150,18 +150,6 @@ func (b *begun) Read(p []byte) (int, error) {
 
 // NetConn is where the relay finds the socket.
 func (b *begun) NetConn() net.Conn { return b.Stream }
-
-// A strict socket tells TLS that its end is none: the end of a stream is a close_notify, which comes before it.
-type strict struct{ *net.TCPConn }
-
-// Read implements net.Conn.
-func (s *strict) Read(p []byte) (int, error) {
-	n, err := s.TCPConn.Read(p)
-	if err == io.EOF {
-		err = &net.OpError{Op: "read", Net: "tcp", Source: s.LocalAddr(), Addr: s.RemoteAddr(), Err: syscall.ECONNRESET}
-	}
-	return n, err
-}
 
 // Resolve returns the full name of what a person has called by a service's name or, where that is unambiguous, a station's: then
 // it is the station's service ssh or console. It asks the server.
