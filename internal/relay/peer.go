@@ -29,6 +29,7 @@ type peer struct {
 	ended bool // nothing more is read from it; guarded by session.mu
 
 	armed    time.Time             // the write deadline; of the one goroutine that writes
+	lookout  lookout               // while what it has sent is written; of the same goroutine
 	writing  sync.Mutex            // held until a write and what it leads to in rejected are done
 	rejected atomic.Pointer[error] // what ended the writing; nil while it goes on
 }
