@@ -190,7 +190,7 @@ func TestNetcatThroughProxy(t *testing.T) {
 	cmd := exec.Command("sh", "-c", fmt.Sprintf("%s -N -X connect -x %s -P hobbit echo 1 <%s >%s",
 		nc, o.Addresses["plain"], given, got))
 	terminal := startAtTerminal(t, cmd)
-	terminal.answer(t, "Proxy password for hobbit@"+o.Addresses["plain"]+": ", token)
+	terminal.answer(t, "Proxy password for hobbit@127.0.0.1: ", token)
 	watchdog := time.AfterFunc(2*live.Patience, func() { cmd.Process.Kill() })
 	defer watchdog.Stop()
 	if err := cmd.Wait(); err != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // How long a client may take to accept the few bytes of an answer.
-const tunnelAnswerTimeout = 10 * time.Second
+const tunnelAnswerTimeout = 5 * time.Second
 
 // A tunnel is a CONNECT request whose client may become a stream.
 type tunnel interface {
