@@ -81,7 +81,7 @@ func (o *auditOptions) check(now time.Time) error {
 }
 
 func (o *auditOptions) run(cmd *cobra.Command, server *api.Client) error {
-	records, err := lastRecords(cmd.Context(), server, o.filter, o.number)
+	records, newest, err := lastRecords(cmd.Context(), server, o.filter, o.number)
 	if err != nil {
 		return err
 	}
@@ -93,30 +93,41 @@ func (o *auditOptions) run(cmd *cobra.Command, server *api.Client) error {
 	if !o.follow {
 		return nil
 	}
-	return o.followRecords(cmd, server)
+	return o.followRecords(cmd, server, newest)
 }
 
-// lastRecords returns at most so many records, the oldest first.
-func lastRecords(ctx context.Context, server *api.Client, f api.RecordFilter, number int) ([]api.AuditRecord, error) {
-	var found []api.AuditRecord
-	for cursor := ""; len(found) < number; {
-		part, err := server.Records(ctx, f, cursor, min(number-len(found), 100))
-		if err != nil {
-			return nil, err
+// lastRecords returns at most so many records, the oldest first, and the id of the newest one, after which the audit can be
+// followed; empty without any. The first part is one record, whose id is where the list goes on.
+func lastRecords(ctx context.Context, server *api.Client, f api.RecordFilter, number int) (found []api.AuditRecord, newest string, err error) {
+	for cursor := ""; ; {
+		limit := 1
+		if newest != "" {
+			limit = min(number-len(found), maxRecords)
 		}
-		found = append(found, part.Records...)
-		if cursor = part.Next; cursor == "" {
+		part, err := server.Records(ctx, f, cursor, limit)
+		if err != nil {
+			return nil, "", err
+		}
+		found, cursor = append(found, part.Records...), part.Next
+		if newest == "" && len(found) > 0 {
+			newest = cursor
+		}
+		if cursor == "" || len(found) >= number && newest != "" {
 			break
 		}
 	}
+	found = found[:min(len(found), number)]
 	slices.Reverse(found)
-	return found, nil
+	return found, newest, nil
 }
+
+// maxRecords is how many are asked for at a time.
+const maxRecords = 100
 
 // followRecords shows what comes, until the person stops it or the server refuses. Where the stream ends, it is taken up after
 // the last record.
-func (o *auditOptions) followRecords(cmd *cobra.Command, server *api.Client) error {
-	ctx, last := cmd.Context(), ""
+func (o *auditOptions) followRecords(cmd *cobra.Command, server *api.Client, last string) error {
+	ctx := cmd.Context()
 	complaints := &complainer{w: cmd.ErrOrStderr(), about: "audit"}
 	for {
 		for record, err := range server.FollowRecords(ctx, o.filter, last) {

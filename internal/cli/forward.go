@@ -93,8 +93,7 @@ func parseForwarded(given []string) ([]forwarded, error) {
 
 // looksLikeAddress tells a port, or host and port, from a service's name.
 func looksLikeAddress(word string) bool {
-	_, err := strconv.ParseUint(word, 10, 64)
-	return err == nil || strings.Contains(word, ":")
+	return strings.Trim(word, "0123456789") == "" || strings.Contains(word, ":")
 }
 
 func parseLocal(word string) (string, error) {
