@@ -484,3 +484,16 @@ func TestGuessing(t *testing.T) {
 	}
 	t.Error("30 guesses, and no end")
 }
+
+// Who takes a token's secret for its id does not find it in the audit.
+func TestSecretsInPaths(t *testing.T) {
+	s := apitest.New(t)
+	client := s.Client(t, s.Admin)
+	if err := client.RemoveToken(t.Context(), s.User); jackfield.AsError(err).Kind != jackfield.NotFound {
+		t.Fatal(err)
+	}
+	calls := s.Fake.Calls()
+	if last := calls[len(calls)-1]; last.Target != "token (hidden)" {
+		t.Errorf("the audit has %q", last.Target)
+	}
+}

@@ -162,7 +162,12 @@ func (c *call) perform() error {
 }
 
 // about says what the call is about, for the audit.
-func (c *call) about(kind, name string) { c.record.Target = kind + " " + name }
+func (c *call) about(kind, name string) {
+	if strings.HasPrefix(name, identity.SecretPrefix) {
+		name = "(hidden)" // somebody took the secret for the id
+	}
+	c.record.Target = kind + " " + name
+}
 
 // crossOrigin keeps a browser that has a client certificate from doing what a foreign page asks for.
 var crossOrigin http.CrossOriginProtection
@@ -251,7 +256,7 @@ func (c *call) mayPerform() error {
 	o := c.operation
 	if o.scope != "" && !c.who.Has(o.scope) {
 		c.challenge("insufficient_scope", string(o.scope))
-		return jackfield.Refuse(jackfield.Denied, "this needs a token of scope "+string(o.scope), nil)
+		return jackfield.Refuse(jackfield.Denied, "this needs a token of scope "+string(o.scope)+": ask for it at login, or when the token is made", nil)
 	}
 	if o.access == forAdmin && !c.who.Admin {
 		return jackfield.Refuse(jackfield.Denied, "only administrators may do this", nil)
@@ -368,7 +373,16 @@ func (c *call) log(status int, refusal *jackfield.Error) {
 	}
 	c.server.Log.Log(c.ctx, level, "call refused", "id", c.record.ID, "kind", string(refusal.Kind), "reason", refusal.Error(),
 		"method", c.record.Method, "path", c.record.Path, "status", status, "listener", c.record.Listener,
-		"source", c.record.Source.String(), "user", c.record.Identity.User)
+		"source", sourceOf(&c.record.Request), "user", c.record.Identity.User,
+		"target", c.record.Target)
+}
+
+// sourceOf is empty on the Unix socket.
+func sourceOf(r *jackfield.Request) string {
+	if !r.Source.IsValid() {
+		return ""
+	}
+	return r.Source.String()
 }
 
 // retryAfter is how many seconds a client had better wait.

@@ -61,10 +61,11 @@ func ownerOf(d Certificate) string {
 
 func revokeCertificate(c *call) (any, error) {
 	serial := c.r.PathValue("serial")
-	if err := c.server.Certificates.Revoke(c.ctx, serial); err != nil {
+	revoked, err := c.server.Certificates.Revoke(c.ctx, serial)
+	if err != nil {
 		return nil, err
 	}
-	c.server.Hub.Publish(Event{Type: CertificateRevoked, Subject: serial})
+	c.server.Hub.Publish(Event{Type: CertificateRevoked, Subject: serial, User: ownerOf(revoked)})
 	return nil, nil
 }
 

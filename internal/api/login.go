@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -45,7 +46,26 @@ func login(c *call) (any, error) {
 		return nil, err
 	}
 	c.about("user", token.User)
+	if err := c.admitUser(token); err != nil {
+		return nil, err
+	}
 	return Grant{secret, describeToken(token)}, nil
+}
+
+// admitUser asks the entrance's rules about somebody who has just logged in; whom they refuse gets no token.
+func (c *call) admitUser(token identity.Token) error {
+	user, err := c.server.Directory.User(token.User)
+	if err == nil {
+		c.record.Identity = jackfield.Identity{User: user.Name, Groups: user.Groups, Proof: jackfield.ProofToken}
+		if c.entrance.Admit == nil {
+			return nil
+		}
+		err = c.entrance.Admit(c.ctx, c.record.Source, c.record.Local, c.record.Identity)
+	}
+	if err != nil {
+		return errors.Join(err, c.server.Directory.RemoveToken(c.changing(), token.ID))
+	}
+	return nil
 }
 
 // aboutKnownUser tells the audit the name only if it is one: people type passwords where a name belongs.

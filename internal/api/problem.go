@@ -18,6 +18,9 @@ type Problem struct {
 }
 
 // problemType begins the type of every problem; the kind follows.
+// statusClientClosed is for the audit of a call whose client did not wait for the answer.
+const statusClientClosed = 499
+
 const problemType = "urn:jackfield:problem:"
 
 // A statusError is a refusal that HTTP has a more exact word for than its kind.

@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"jackfield"
+	"jackfield/internal/audit"
 	"jackfield/internal/audit/journal"
 	"jackfield/internal/store"
 )
@@ -16,6 +19,9 @@ import (
 const (
 	maxFilter = 253 // bytes of the text of one parameter
 	maxEvents = 10
+
+	maxQueries     = 8 // at once, for each reads up to 16 MiB from the store
+	maxQueriesEach = 2 // of one user
 )
 
 // filter reads what records the call asks for. Those who are no administrators get their own.
@@ -47,12 +53,20 @@ func (c *call) filter() (journal.Filter, error) {
 	if f.Source, err = parseSource(c.query("source")); err != nil {
 		return f, err
 	}
+	for _, event := range f.Events {
+		if !slices.Contains(audit.Events, event) {
+			return f, invalid("there is no event " + strconv.Quote(clip(event)) + "; there are: " + strings.Join(audit.Events, ", "))
+		}
+	}
 	if !c.who.Admin {
 		own := c.who.Identity.User
 		if own == "" || f.User != "" && f.User != own {
 			return f, jackfield.Refuse(jackfield.Denied, "only administrators see what others did", nil)
 		}
 		f.User = own
+		if user, err := c.server.Directory.User(own); err == nil && user.Created.After(f.Since) {
+			f.Since = user.Created // before that, it was somebody else of the same name
+		}
 	}
 	if err := f.Check(); err != nil {
 		return f, invalid(err.Error())
@@ -94,6 +108,8 @@ func journalError(err error) error {
 		return invalid("the cursor is none that a list has given")
 	case errors.Is(err, journal.ErrFilter):
 		return invalid(err.Error())
+	case errors.Is(err, context.Canceled):
+		return refuseWith(statusClientClosed, jackfield.Unavailable, "the client has gone")
 	case errors.Is(err, store.ErrUnavailable):
 		return jackfield.Refuse(jackfield.Unavailable, "the store cannot be reached now", err)
 	}
@@ -113,6 +129,11 @@ func listRecords(c *call) (any, error) {
 	if err != nil {
 		return nil, journalError(err)
 	}
+	leave, entered := c.server.queries.enter(c.who.Identity)
+	if !entered {
+		return nil, jackfield.Refuse(jackfield.Limited, "too much of the audit is being searched at this moment: come back in a second", nil)
+	}
+	defer leave()
 	page, err := c.server.Journal.Query(c.ctx, f, after, limit)
 	if err != nil {
 		return nil, journalError(err)

@@ -146,8 +146,8 @@ type Certificates interface {
 	// Issued returns, in any order, the certificates that have been issued and are remembered.
 	Issued(ctx context.Context) ([]Certificate, error)
 
-	// Revoke makes a certificate void, and ends what its owner does with it. A refusal NotFound: there is no such one.
-	Revoke(ctx context.Context, serial string) error
+	// Revoke makes a certificate void, ends what its owner does with it, and returns it. A refusal NotFound: there is no such one.
+	Revoke(ctx context.Context, serial string) (Certificate, error)
 
 	// Rotate makes a new authority; what the old one has signed stays good for a time. A refusal Busy: the last rotation is
 	// not over.
@@ -188,7 +188,8 @@ type Server struct {
 	table    []*operation
 	document func() []byte
 	rates    rates
-	streams  streams
+	streams  places
+	queries  places // of the audit
 
 	stopOnce sync.Once
 	stopped  chan struct{} // closed by Stop
@@ -197,7 +198,11 @@ type Server struct {
 
 // New returns a server that answers by its handlers until Stop.
 func New(o Options) *Server {
-	return &Server{Options: o, table: operations(), document: sync.OnceValue(Document), stopped: make(chan struct{})}
+	return &Server{
+		Options: o, table: operations(), document: sync.OnceValue(Document), stopped: make(chan struct{}),
+		streams: places{max: maxStreams, maxEach: maxStreamsEach},
+		queries: places{max: maxQueries, maxEach: maxQueriesEach},
+	}
 }
 
 // Handler returns what answers the calls that come by an entrance. It answers for every path, with 404 for those that are not

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"jackfield"
 )
@@ -83,7 +84,7 @@ func deleteSession(c *call) (any, error) {
 // reason is the one that the caller has given: one short line.
 func (c *call) reason() (string, error) {
 	reason := c.query("reason")
-	unprintable := func(r rune) bool { return r < ' ' || r == 0x7f || r == '\uFFFD' }
+	unprintable := func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }
 	if len(reason) > maxReason || strings.ContainsFunc(reason, unprintable) {
 		return "", jackfield.Refuse(jackfield.Invalid, fmt.Sprintf("a reason is one line of at most %d bytes", maxReason), nil)
 	}

@@ -17,7 +17,7 @@ const (
 	keepAlive      = 15 * time.Second
 	writePatience  = 10 * time.Second // for one event; a client that takes none is gone
 	maxStreams     = 1000
-	maxStreamsEach = 20 // of one caller
+	maxStreamsEach = 20 // of one user
 )
 
 // A StreamEnd is the data of a stream's last event.
@@ -47,9 +47,9 @@ func (c *call) stream(cancel func(), source func(send func(frame) bool)) (why st
 		c.beginStream()
 		return "only the header was asked for", nil
 	}
-	leave, err := c.server.streams.enter(c.who.Identity)
-	if err != nil {
-		return "", err
+	leave, entered := c.server.streams.enter(c.who.Identity)
+	if !entered {
+		return "", jackfield.Refuse(jackfield.Limited, "too many streams of events are open: close one, or come back later", nil)
 	}
 	defer leave()
 	frames, over := make(chan frame), make(chan struct{})
@@ -74,34 +74,6 @@ func (c *call) stream(cancel func(), source func(send func(frame) bool)) (why st
 		return clientGone, nil
 	}
 	return c.pump(frames), nil
-}
-
-// streams counts those that are open.
-type streams struct {
-	mu   sync.Mutex
-	all  int
-	each map[string]int // by user
-}
-
-func (s *streams) enter(who jackfield.Identity) (leave func(), err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.all >= maxStreams || s.each[who.User] >= maxStreamsEach {
-		return nil, jackfield.Refuse(jackfield.Limited, "too many streams of events are open: close one, or come back later", nil)
-	}
-	if s.each == nil {
-		s.each = make(map[string]int)
-	}
-	s.all++
-	s.each[who.User]++
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.all--
-		if s.each[who.User]--; s.each[who.User] == 0 {
-			delete(s.each, who.User)
-		}
-	}, nil
 }
 
 const clientGone = "the client has gone"
@@ -187,7 +159,9 @@ func (c *call) send(text []byte) error {
 	if _, err := c.w.Write(text); err != nil {
 		return err
 	}
-	return control.Flush()
+	err := control.Flush()
+	control.SetWriteDeadline(time.Now().Add(keepAlive + writePatience)) // HTTP/2 resets a stream when it passes, even if nothing is written
+	return err
 }
 
 func (c *call) control() *http.ResponseController { return http.NewResponseController(c.w) }

@@ -21,7 +21,11 @@ func listTokens(c *call) (any, error) {
 		if !c.who.Admin {
 			return nil, jackfield.Refuse(jackfield.Denied, "only administrators see other users' tokens", nil)
 		}
-		user = asked
+		found, err := c.server.Directory.User(asked)
+		if err != nil {
+			return nil, err
+		}
+		user = found.Name
 	}
 	var tokens []Token
 	if user != "" || c.who.Identity.Proof == ProofPeer { // of the latter, all

@@ -72,7 +72,8 @@ type Log struct {
 	failing bool // the last write failed
 
 	refusals   *rate.Limiter
-	suppressed int // refusals beyond that since the last line that says so
+	reads      *rate.Limiter // of calls that only look
+	suppressed int           // refusals and reads beyond that since the last line that says so
 }
 
 var _ jackfield.Recorder = (*Log)(nil)
@@ -86,7 +87,11 @@ func Open(opts Options) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audit log: %w", err)
 	}
-	l := &Log{log: opts.Log, sink: opts.Sink, file: file, refusals: rate.NewLimiter(refusalsPerSecond, refusalsAtOnce)}
+	l := &Log{
+		log: opts.Log, sink: opts.Sink, file: file,
+		refusals: rate.NewLimiter(refusalsPerSecond, refusalsAtOnce),
+		reads:    rate.NewLimiter(readsPerSecond, readsAtOnce),
+	}
 	l.encoder = json.NewEncoder(&l.buffer)
 	l.encoder.SetEscapeHTML(false)
 	return l, nil
@@ -122,11 +127,14 @@ func (l *Log) Closed(r *jackfield.Record) {
 const (
 	refusalsPerSecond = 100
 	refusalsAtOnce    = 1000
+
+	readsPerSecond = 20 // that succeed: whoever has a token can make thousands, too
+	readsAtOnce    = 1000
 )
 
 // Refused writes the record of a refusal, or keeps it until it can be written. Refusals beyond the rate are counted.
 func (l *Log) Refused(r *jackfield.Record) {
-	if !l.allowRefusal() {
+	if !l.allow(l.refusals) {
 		return
 	}
 	e := newLine(eventRefuse, r)
@@ -134,11 +142,11 @@ func (l *Log) Refused(r *jackfield.Record) {
 	l.keep(e, true)
 }
 
-// allowRefusal says whether there is room for one more refusal, and counts it if there is not.
-func (l *Log) allowRefusal() bool {
+// allow says whether there is room for one more of what is cheap to make, and counts it if there is not.
+func (l *Log) allow(kind *rate.Limiter) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.refusals.Allow() {
+	if !kind.Allow() {
 		l.suppressed++
 		return false
 	}
@@ -146,7 +154,7 @@ func (l *Log) allowRefusal() bool {
 	return true
 }
 
-// tellSuppressed writes how many refusals were only counted, or keeps the line until it can be written.
+// tellSuppressed writes how many refusals and reads were only counted, or keeps the line until it can be written.
 func (l *Log) tellSuppressed() {
 	if l.suppressed == 0 {
 		return

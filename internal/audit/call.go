@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"net/http"
 	"time"
 
 	"jackfield"
@@ -67,10 +68,17 @@ func newCallLine(c *Call) *callLine {
 	}
 }
 
+// looks says whether the call changed nothing and was over at once. Such calls, too, could drive everything else out of the log.
+func (c *Call) looks() bool {
+	return (c.Method == http.MethodGet || c.Method == http.MethodHead) && !c.failed() && c.End == ""
+}
+
 // Called writes the record of a call, or keeps it until it can be written. Calls with a status of 400 and more are recorded
-// up to the rate of refusals, and counted with them beyond it. The call is valid during Called only.
+// up to the rate of refusals, and calls that only look up to a rate of their own; both are counted beyond it. The call is valid
+// during Called only.
 func (l *Log) Called(c *Call) {
-	if c.failed() && !l.allowRefusal() {
+	switch {
+	case c.failed() && !l.allow(l.refusals), c.looks() && !l.allow(l.reads):
 		return
 	}
 	l.keep(newCallLine(c), c.failed())

@@ -27,6 +27,9 @@ const (
 	eventSuppressed = "suppressed"
 )
 
+// Events are the words of the field "event".
+var Events = []string{eventOpen, eventClose, eventRefuse, eventCall, EventLost, eventSuppressed}
+
 // A line is one record in the file. The names and the order of the fields are fixed; new ones are added at the end of
 // their group. A field that applies to the event is always there; where nothing is known it is empty.
 type line struct {
@@ -70,7 +73,7 @@ type ending struct {
 }
 
 // A missingLine stands where records are missing: closes and refusals because the log could not be written for too long
-// (lost), or refusals because there were too many (suppressed).
+// (lost), or refusals and calls that only looked because there were too many (suppressed).
 type missingLine struct {
 	Event   string `json:"event"` // lost or suppressed
 	Time    string `json:"time"`  // when writing worked again, or when refusals were fewer again

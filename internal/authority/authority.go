@@ -199,20 +199,28 @@ func (a *Authority) Files() map[string][]byte {
 
 // Restore puts back what Files returned, and it is in force at once. After an error nothing has changed.
 func (a *Authority) Restore(files map[string][]byte) error {
+	return a.change(func(_ *state, now time.Time) (*state, error) { return stateOf(files, now) }, "the certificate authority was restored")
+}
+
+// CheckFiles says what would keep Restore from putting the files back.
+func CheckFiles(files map[string][]byte) error {
+	_, err := stateOf(files, time.Now())
+	return err
+}
+
+func stateOf(files map[string][]byte, now time.Time) (*state, error) {
 	for name := range files {
 		if name != FileName {
-			return fmt.Errorf("certificate authority: the backup has a file %q that is not known: it is of another version", name)
+			return nil, fmt.Errorf("the backup has a file %q that is not known: it is of another version", name)
 		}
 	}
 	text, there := files[FileName]
 	if !there {
-		return fmt.Errorf("certificate authority: the backup has no %s", FileName)
+		return nil, fmt.Errorf("the backup has no %s", FileName)
 	}
-	return a.change(func(_ *state, now time.Time) (*state, error) {
-		s, err := parseState(text, now)
-		if err != nil {
-			return nil, fmt.Errorf("the backup's %s: %w: take another backup", FileName, err)
-		}
-		return s, nil
-	}, "the certificate authority was restored")
+	s, err := parseState(text, now)
+	if err != nil {
+		return nil, fmt.Errorf("the backup's %s: %w: take another backup", FileName, err)
+	}
+	return s, nil
 }

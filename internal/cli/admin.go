@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -29,7 +30,11 @@ func (f *adminFlags) client() (*api.Client, error) {
 	}
 	dataDir, err := config.DataDir(f.config)
 	if err != nil {
-		return nil, fmt.Errorf("cannot tell which server is meant: %w (name its socket with --socket)", err)
+		if _, missing := os.Stat(f.config); missing != nil {
+			err = missing // which has no line to name
+		}
+		return nil, fmt.Errorf("cannot tell which server is meant: %w (name its configuration with --config, or its admin socket"+
+			" with --socket)", err)
 	}
 	return admin.Dial(filepath.Join(dataDir, admin.SocketName))
 }

@@ -58,7 +58,7 @@ func newRestore() *cobra.Command {
 		Use:   "restore FILE --yes",
 		Short: "Put a backup back",
 		Long: `Replaces all that the server keeps by what a backup holds, while the server runs: what is not in it is gone. Users and tokens
-that it does not have are cut off at once. A file that is damaged or not whole changes nothing. "-" is standard input.`,
+that it does not have are cut off at once. What was revoked since the backup is good again: revoke it once more. A file that is damaged or not whole changes nothing. "-" is standard input.`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: flags.withServer(func(cmd *cobra.Command, given []string, server *api.Client) error {
 			if !yes {
@@ -76,7 +76,7 @@ that it does not have are cut off at once. A file that is damaged or not whole c
 			if err := server.Restore(cmd.Context(), from); err != nil {
 				return err
 			}
-			_, err := fmt.Fprintln(cmd.ErrOrStderr(), "restored")
+			_, err := fmt.Fprintln(cmd.ErrOrStderr(), "restored; what was revoked since the backup is good again: revoke it once more")
 			return err
 		}),
 	}

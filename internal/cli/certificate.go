@@ -47,7 +47,7 @@ func newCertificateIssue() *cobra.Command {
 		Short: "Issue a certificate",
 		Long: `Issues a certificate by which a user or a device is known, and writes it to the directory with the certificates of the
 authority, for the server to be known by: certificate.pem and ca.pem. The private key is made here, in key.pem, unless --request
-names a certificate request (PKCS #10 in PEM) whose key somebody else keeps.`,
+names a certificate request (PKCS #10 in PEM) whose key somebody else keeps. A device need not be in the configuration yet.`,
 		Example: `  jackfield certificate issue --device meter-7 --out meter-7
   jackfield certificate issue --user ada --request ada.csr --out ada`,
 		Args: args(cobra.NoArgs),
@@ -71,10 +71,10 @@ names a certificate request (PKCS #10 in PEM) whose key somebody else keeps.`,
 	}
 	flags.add(cmd)
 	cmd.Flags().StringVar(&user, "user", "", "the user it is for")
-	cmd.Flags().StringVar(&device, "device", "", "the device it is for")
+	cmd.Flags().StringVar(&device, "device", "", "the device it is for; it need not be in the configuration yet")
 	cmd.Flags().StringVar(&requestPath, "request", "", "the certificate request; without it, a key is made")
 	cmd.Flags().StringVar(&out, "out", "", "the directory for the files; it is made")
-	cmd.Flags().DurationVar(&lifetime, "lifetime", 0, "how long it is good (default 8760h)")
+	cmd.Flags().DurationVar(&lifetime, "lifetime", 0, "how long it is good, in hours such as 2160h (default 8760h, at most 87600h)")
 	return cmd
 }
 
@@ -114,6 +114,7 @@ func (c *credentials) obtain(cmd *cobra.Command, server *api.Client, r api.Certi
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return err
 	}
+	defer os.Remove(c.dir) // if nothing came of it: one that holds something stays
 	for _, name := range []string{caFile, certificateFile, keyFile} {
 		if _, err := os.Lstat(filepath.Join(c.dir, name)); !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("%s is there already: name another directory", filepath.Join(c.dir, name))
@@ -164,7 +165,9 @@ func newCertificateList() *cobra.Command {
 		Use:     "ls",
 		Aliases: []string{"list"},
 		Short:   "Show the certificates that were issued",
-		Args:    args(cobra.NoArgs),
+		Long: `Shows the certificates of users and devices. Those that are void because their user is gone, or because the authority that
+signed them is not accepted any more, count as revoked.`,
+		Args: args(cobra.NoArgs),
 		RunE: flags.withServer(func(cmd *cobra.Command, _ []string, server *api.Client) error {
 			certificates, err := server.Certificates(cmd.Context())
 			switch {
@@ -223,7 +226,8 @@ func newCertificateRotate() *cobra.Command {
 		Use:   "rotate",
 		Short: "Make a new certificate authority",
 		Long: `Makes a new certificate authority, which signs from now on. What the old one has signed, and clients that trust the old one
-alone, are good for another 30 days: give them new certificates in that time.`,
+alone, are good for another 30 days: give them new certificates in that time. Then, or earlier with "jackfield certificate
+retire", what the old one has signed is void.`,
 		Args: args(cobra.NoArgs),
 		RunE: flags.withServer(func(cmd *cobra.Command, _ []string, server *api.Client) error {
 			authority, err := server.RotateAuthority(cmd.Context())
@@ -243,7 +247,7 @@ func newCertificateRetire() *cobra.Command {
 	var flags adminFlags
 	cmd := &cobra.Command{
 		Use:   "retire",
-		Short: "Stop accepting the authority before the present one",
+		Short: "End a rotation: what the old authority has signed is void",
 		Long: `Ends the time in which the old certificate authority is still accepted after a rotation. What it has signed is void at once: do
 this when its key was lost, or when everybody has a new certificate.`,
 		Args: args(cobra.NoArgs),
@@ -252,7 +256,7 @@ this when its key was lost, or when everybody has a new certificate.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "only authority %s is accepted now\n", authority.Fingerprint)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "only authority %s is accepted now; what the old one has signed is void\n", authority.Fingerprint)
 			return err
 		}),
 	}

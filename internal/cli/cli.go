@@ -98,9 +98,23 @@ func atMostOne(cmd *cobra.Command, flags ...string) error {
 // args makes a wrong number of arguments a usage error.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, given []string) error {
-		if err := check(cmd, given); err != nil {
-			return usageError{fmt.Errorf("%w (usage: %s)", err, cmd.UseLine())}
+		err := check(cmd, given)
+		switch {
+		case err == nil:
+			return nil
+		case cmd.HasAvailableSubCommands():
+			return usageError{fmt.Errorf("%w (%s)", err, hint(cmd, given[0]))}
 		}
-		return nil
+		return usageError{fmt.Errorf("%w (usage: %s)", err, cmd.UseLine())}
 	}
+}
+
+// hint says what else could be meant by a command that there is none of.
+func hint(cmd *cobra.Command, unknown string) string {
+	help := fmt.Sprintf("see %s --help", cmd.CommandPath())
+	cmd.SuggestionsMinimumDistance = 2 // cobra's own default, which SuggestionsFor does not set
+	if like := cmd.SuggestionsFor(unknown); len(like) > 0 {
+		return fmt.Sprintf("did you mean %s? Or %s", strings.Join(like, ", "), help)
+	}
+	return help
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -37,10 +36,10 @@ func newTokenAdd() *cobra.Command {
 		Short: "Make a token",
 		Long: `Makes a token that proves to be the user, and prints it. It is shown this once. The scopes are what its bearer may do in the
 user's place: read (see), write (change what is the user's own), connect (open sessions) and admin (what administrators alone
-may do).
+may do). No scope holds another; an administrator's token has admin only if --scope says so.
 
 A one-time token is good for one login and nothing else: give it to somebody who has no password yet.`,
-		Example: `  jackfield token add ci --label "nightly tests" --scope connect --lifetime 2160h
+		Example: `  jackfield token add ci --label "nightly tests" --scope read,connect --lifetime 2160h
   jackfield token add ada --one-time`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: flags.withServer(func(cmd *cobra.Command, given []string, server *api.Client) error {
@@ -64,7 +63,7 @@ A one-time token is good for one login and nothing else: give it to somebody who
 	flags.add(cmd)
 	cmd.Flags().StringVar(&token.Label, "label", "", "what it is for")
 	cmd.Flags().StringSliceVar(&scopes, "scope", nil, "what its bearer may do (default read,write,connect); may be given again")
-	cmd.Flags().DurationVar(&lifetime, "lifetime", 0, "how long it is good (default 720h, or 1h of a one-time token)")
+	cmd.Flags().DurationVar(&lifetime, "lifetime", 0, "how long it is good, in hours such as 2160h (default 720h, at most 8760h; one-time: 1h, at most 168h)")
 	cmd.Flags().BoolVar(&token.OneTime, "one-time", false, "it is good for one login")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
@@ -94,7 +93,7 @@ func newTokenList() *cobra.Command {
 		Short:   "Show the tokens of all users, or of one",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: flags.withServer(func(cmd *cobra.Command, given []string, server *api.Client) error {
-			tokens, err := tokensOf(cmd.Context(), server, given)
+			tokens, err := server.Tokens(cmd.Context(), strings.Join(given, ""))
 			switch {
 			case err != nil:
 				return err
@@ -107,28 +106,6 @@ func newTokenList() *cobra.Command {
 	flags.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
-}
-
-// tokensOf returns the tokens of users, or, where none is named, of all.
-func tokensOf(ctx context.Context, server *api.Client, users []string) ([]api.Token, error) {
-	if len(users) == 0 {
-		all, err := server.Users(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, u := range all {
-			users = append(users, u.Name)
-		}
-	}
-	tokens := []api.Token{}
-	for _, name := range users {
-		its, err := server.Tokens(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		tokens = append(tokens, its...)
-	}
-	return tokens, nil
 }
 
 func printTokens(w io.Writer, tokens []api.Token) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -196,7 +197,10 @@ func forEach(cmd *cobra.Command, names []string, done string, do func(name strin
 	var failures []error
 	for _, name := range names {
 		if err := do(name); err != nil {
-			failures = append(failures, fmt.Errorf("%s: %w", name, err))
+			if !strings.Contains(err.Error(), strconv.Quote(name)) {
+				err = fmt.Errorf("%s: %w", name, err)
+			}
+			failures = append(failures, err)
 			continue
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", name, done)

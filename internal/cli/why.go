@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"jackfield"
 	"jackfield/internal/api"
 )
 
@@ -22,8 +24,12 @@ func newWhy() *cobra.Command {
 		Use:   "why SERVICE",
 		Short: "Show every check that a client of a service would meet",
 		Long: `Shows what would become of a client that asked for the service now: every check in the order in which it is made, what it
-says, and the rule that says it. Nothing is opened and no place is taken. With --mapper the mapper programs are asked, too; an answer that is kept (cache) is
-used, and a new one is kept; and they go by their own clock, whatever --at says.
+says, and the rule that says it. Nothing is opened and no place is taken. Where several listeners publish the service,
+--listener says which one is meant. With --user alone, the user's groups are those that the server knows; with any --group, they
+are those that are given, and no others.
+
+With --mapper the mapper programs are asked, too; an answer that is kept (cache) is used, and a new one is kept; and they go by
+their own clock, whatever --at says.
 
 Exits 1 if the client would be denied.`,
 		Example: `  jackfield why --from 10.9.0.7 --listener mux web
@@ -42,7 +48,7 @@ Exits 1 if the client would be denied.`,
 			}
 			explanation, err := server.Why(cmd.Context(), q)
 			if err != nil {
-				return err
+				return withListener(q, err)
 			}
 			if asJSON {
 				err = json.NewEncoder(cmd.OutOrStdout()).Encode(explanation)
@@ -57,13 +63,23 @@ Exits 1 if the client would be denied.`,
 	}
 	flags.add(cmd)
 	cmd.Flags().StringVar(&from, "from", "127.0.0.1", "the client's address")
-	cmd.Flags().StringVar(&q.Listener, "listener", "", "the listener it comes to (may be left out if one alone publishes the service)")
+	cmd.Flags().StringVar(&q.Listener, "listener", "", "the listener it comes to (needed if several publish the service)")
 	cmd.Flags().StringVar(&q.User, "user", "", "the user it has proved to be (default: nobody in particular)")
-	cmd.Flags().StringArrayVar(&q.Groups, "group", nil, "a group the user is in; may be given again")
+	cmd.Flags().StringArrayVar(&q.Groups, "group", nil, "a group the user is in (default: those of --user that the server knows); may be given again")
 	cmd.Flags().StringVar(&at, "at", "", "when it comes (default: now)")
 	cmd.Flags().BoolVar(&q.Mappers, "mapper", false, "ask the mappers, which starts programs")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// withListener names the flag to a question that is well formed and yet not clear: several listeners publish the service.
+func withListener(q api.Question, err error) error {
+	_, misnamed := jackfield.ParseName(q.Service)
+	var refusal *jackfield.Error
+	if q.Listener == "" && misnamed == nil && errors.As(err, &refusal) && refusal.Kind == jackfield.Invalid {
+		return fmt.Errorf("%w (with --listener)", err)
+	}
+	return err
 }
 
 var verdicts = map[string]string{

@@ -33,7 +33,7 @@ type Certificate struct {
 }
 
 // Why the context of a caller ended; its cause wraps one of them and reads "token revoked", "token expired", "user removed",
-// "user disabled", "user is no admin any more" or "user left a group".
+// "user disabled", "user is no admin any more" or "the user's groups changed".
 var (
 	ErrRevoked = errors.New("revoked")
 	ErrExpired = errors.New("expired")
@@ -57,7 +57,7 @@ var (
 	userRemoved        = &ending{"user removed", ErrRevoked}
 	userDisabled       = &ending{"user disabled", ErrRevoked}
 	adminNoMore        = &ending{"user is no admin any more", ErrRevoked}
-	groupLeft          = &ending{"user left a group", ErrRevoked}
+	groupsChanged      = &ending{"the user's groups changed", ErrRevoked}
 )
 
 // Authenticate returns the bearer of a token. It asks nobody; see the package's rules for what holds while the store is away.
@@ -167,11 +167,8 @@ func (d *Directory) ending(c *Caller) *ending {
 		return tokenRevoked
 	case c.Admin && !u.Admin:
 		return adminNoMore
-	}
-	for _, g := range c.Identity.Groups {
-		if _, in := slices.BinarySearch(u.Groups, g); !in {
-			return groupLeft
-		}
+	case !slices.Equal(c.Identity.Groups, u.Groups): // a rule may deny what a group may do, so joining one counts as well
+		return groupsChanged
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ func TestAuthenticateRefuses(t *testing.T) {
 
 // TestContextEnds changes something for a caller who is an admin in a group, and looks at why the context ended.
 func TestContextEnds(t *testing.T) {
-	yes, no, none := true, false, []string{}
+	yes, no, none, more := true, false, []string{}, []string{"lab", "ops"}
 	for name, c := range map[string]struct {
 		change   func(ctx context.Context, d *Directory, token string) error
 		sentence string
@@ -70,10 +70,17 @@ func TestContextEnds(t *testing.T) {
 			_, err := d.ChangeUser(ctx, "ada", 0, Change{Admin: &no})
 			return err
 		}, "user is no admin any more", ErrRevoked},
-		"group": {func(ctx context.Context, d *Directory, _ string) error {
+		"group left": {func(ctx context.Context, d *Directory, _ string) error {
 			_, err := d.ChangeUser(ctx, "ada", 0, Change{Groups: &none})
 			return err
-		}, "user left a group", ErrRevoked},
+		}, "the user's groups changed", ErrRevoked},
+		"group joined": {func(ctx context.Context, d *Directory, _ string) error {
+			_, err := d.ChangeUser(ctx, "ada", 0, Change{Groups: &more})
+			return err
+		}, "the user's groups changed", ErrRevoked},
+		"group of the file joined": {func(_ context.Context, d *Directory, _ string) error {
+			return d.Configure(File{Groups: []FileGroup{{Name: "ops", Members: []string{"ada"}}}})
+		}, "the user's groups changed", ErrRevoked},
 		"time": {func(context.Context, *Directory, string) error { time.Sleep(DefaultLifetime); return nil },
 			"token expired", ErrExpired},
 	} {

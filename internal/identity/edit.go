@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"jackfield"
 	"jackfield/internal/store"
@@ -66,7 +67,7 @@ func (d *Directory) get(ctx context.Context, name string, revision uint64) (stor
 	return e, refuseUserWrite(err)
 }
 
-func (d *Directory) removeUser(ctx context.Context, name string, revision uint64) (removed uint64, err error) {
+func (d *Directory) deleteUser(ctx context.Context, name string, revision uint64) (removed uint64, err error) {
 	for range maxAttempts {
 		var e store.Entry
 		if e, err = d.get(ctx, name, revision); err != nil {
@@ -109,13 +110,39 @@ func (d *Directory) storable(name string, names []string) ([]string, error) {
 	}
 	for _, g := range groups {
 		if d.file.groups[g] && !slices.Contains(d.file.memberOf[name], g) {
-			return nil, refuse(jackfield.Busy, fmt.Sprintf("the configuration file says who is in the group %s: change it there", g))
+			return nil, errGroupInFile(g)
 		}
 	}
 	return d.file.withoutOwn(groups), nil
 }
 
-// isLastAdmin says whether nobody could administer without that user.
+// keepsFileGroups says whether the groups, which are storable, hold all those that the file puts the user in.
+func (d *Directory) keepsFileGroups(name string, groups []string) error {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	for _, own := range d.file.memberOf[name] {
+		if !slices.ContainsFunc(groups, func(g string) bool { return strings.EqualFold(g, own) }) {
+			return errGroupInFile(own)
+		}
+	}
+	return nil
+}
+
+// enterAdmins waits for its turn among the changes that may take the last admin away. Each holds it, whatever becomes of its caller,
+// from the look at who is an admin until the watch has told of what it wrote.
+func (d *Directory) enterAdmins(ctx context.Context) (leave func(), err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, refuseWrite(err, "")
+	}
+	select {
+	case d.admins <- struct{}{}:
+		return func() { <-d.admins }, nil
+	case <-ctx.Done():
+		return nil, refuseWrite(ctx.Err(), "")
+	}
+}
+
+// isLastAdmin says whether nobody could administer without that user. The answer holds as long as the turn of enterAdmins.
 func (d *Directory) isLastAdmin(name string) bool {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -137,6 +164,10 @@ func noSuchUser() error { return refuse(jackfield.NotFound, "there is no such us
 
 func errInFile(name string) error {
 	return refuse(jackfield.Busy, fmt.Sprintf("the user %s is in the configuration file: change it there", name))
+}
+
+func errGroupInFile(name string) error {
+	return refuse(jackfield.Busy, fmt.Sprintf("the configuration file says who is in the group %s: change it there", name))
 }
 
 func errLastAdmin() error {

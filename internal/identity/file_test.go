@@ -84,7 +84,14 @@ func TestFileSaysWhoIsInItsGroups(t *testing.T) {
 	wanted := []string{"ops"}
 	_, err := d.ChangeUser(t.Context(), "ada", 0, Change{Groups: &wanted})
 	wantKind(t, err, jackfield.Busy)
-	wanted = append(u.Groups, "new") // as whoever reads, adds, and writes
+	for _, leaving := range [][]string{{"lab"}, {}, {"wheels"}} {
+		_, err = d.ChangeUser(t.Context(), "ada", 0, Change{Groups: &leaving})
+		wantKind(t, err, jackfield.Busy)
+		if !strings.HasPrefix(err.Error(), "the configuration file says who is in the group wheel") {
+			t.Errorf("leaving a group of the file for %q: %v", leaving, err)
+		}
+	}
+	wanted = []string{"lab", "WHEEL", "new"} // all that she is in, and one more
 	u, err = d.ChangeUser(t.Context(), "ada", u.Revision, Change{Groups: &wanted})
 	if err != nil || !slices.Equal(u.Groups, []string{"lab", "new", "wheel"}) {
 		t.Errorf("got %q, %v", u.Groups, err)

@@ -117,6 +117,7 @@ func (d *Directory) change(c store.Change) {
 	d.warn(err)
 	if touched.user != "" {
 		d.refresh(touched.user)
+		d.noteAdmins()
 	}
 	if touched.before != nil || touched.after != nil {
 		d.tellToken(touched.before, touched.after)
@@ -131,6 +132,16 @@ func (d *Directory) change(c store.Change) {
 func (d *Directory) refreshAll(names map[string]struct{}) {
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		d.refresh(name)
+	}
+	d.noteAdmins()
+}
+
+// noteAdmins warns when the last admin has gone: by a change of the file, by a restore, or by two nodes at once. The lock is held.
+func (d *Directory) noteAdmins() {
+	before := d.administered
+	d.administered = d.hasAdmin(func(*user) bool { return true })
+	if before && !d.administered {
+		d.log.Warn(`there is no administrator any more: admin.sock is the way in ("jackfield user change NAME --admin")`)
 	}
 }
 

@@ -16,6 +16,9 @@
 //   - Secrets are in no error and no log. A token's ID, which is part of its hash, may be.
 //   - A change is in force on the node where it was made when its call returns, and on every other node when the store's watch
 //     tells of it: within a second while that node reaches the store.
+//   - The last admin can be neither removed, disabled nor demoted. Within a process such changes are made one after the other; two
+//     nodes at the same moment are not told apart, and each may take away what the other takes for the last admin but one. The
+//     configuration file and a restore can take every admin away, too: the log then has a warning.
 //   - While a node cannot reach the store, changes fail with kind Unavailable. Authentication goes on with what the node knew when
 //     it lost the store: it may take a token, or a user, that was revoked elsewhere since. That ends, at the latest, one second
 //     (the longest pause between two attempts to reach the store) and the time to read the entries after the store is back; and
@@ -23,7 +26,7 @@
 //
 // Errors are *jackfield.Error: Unauthenticated, NotFound, Invalid, Denied, Limited (RetryAfter says for how long), Unavailable, and
 // Busy for what contradicts the present state: a name that is taken (wraps store.ErrExists), a revision that is not the present one
-// (wraps store.ErrConflict), a user whom the configuration file names.
+// (wraps store.ErrConflict), a user whom the configuration file names or a group that it defines, the last admin.
 //
 // The package does not say what a caller may do: scopes, groups and Admin are for others to look at. It knows nothing of HTTP, and
 // neither checks certificates nor their revocation. Setting a password leaves the user's tokens as they are.
@@ -61,15 +64,17 @@ type Directory struct {
 	first    firstToken
 	stop     context.CancelFunc
 	tasks    sync.WaitGroup
+	admins   chan struct{} // full while somebody makes a change that may take the last admin away
 
-	mu      sync.RWMutex     // guards what follows
-	stored  *state           // what the store has
-	file    *fileState       // what the configuration file has
-	users   map[string]*user // who counts, by name
-	watches watches          // of the store
-	told    chan struct{}    // closed, and replaced, when any of the above changed
-	live    liveContexts
-	readers map[chan Event]struct{} // of Watch
+	mu           sync.RWMutex     // guards what follows
+	stored       *state           // what the store has
+	file         *fileState       // what the configuration file has
+	users        map[string]*user // who counts, by name
+	administered bool             // one of them is an admin and not disabled
+	watches      watches          // of the store
+	told         chan struct{}    // closed, and replaced, when any of the above changed
+	live         liveContexts
+	readers      map[chan Event]struct{} // of Watch
 }
 
 // watches numbers the watches of the store that were begun.
@@ -88,7 +93,7 @@ func Open(ctx context.Context, s store.Store, o Options) (*Directory, error) {
 	}
 	d := &Directory{
 		store: s, log: o.Log, throttle: newThrottle(), costs: defaultCosts, nobody: noPassword(),
-		first:  firstToken{path: o.FirstTokenPath},
+		first: firstToken{path: o.FirstTokenPath}, admins: make(chan struct{}, 1),
 		stored: newState(), file: file, users: map[string]*user{}, told: make(chan struct{}), live: liveContexts{},
 		readers: map[chan Event]struct{}{},
 	}

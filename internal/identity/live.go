@@ -13,7 +13,7 @@ type liveContext struct {
 }
 
 // Context returns a context that ends when the caller is none any more: the token was revoked or has expired, the user was removed
-// or disabled, or has less rights than the caller had (no admin, fewer groups). Its cause, ErrRevoked or ErrExpired, says which.
+// or disabled, is no admin any more, or has joined or left a group. Its cause, ErrRevoked or ErrExpired, says which.
 // It is to be cancelled when the call is over.
 func (c *Caller) Context(parent context.Context) (context.Context, context.CancelFunc) {
 	ctx, end := context.WithCancelCause(parent)

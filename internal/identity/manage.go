@@ -107,12 +107,24 @@ func (d *Directory) createUser(ctx context.Context, r *userRecord) error {
 	return d.settled(ctx, atRevision(revision))
 }
 
-// ChangeUser changes a user; with a revision that is not 0, only the one that has it.
+// ChangeUser changes a user; with a revision that is not 0, only the one that has it. Groups that the file defines are left as they
+// are: it is Busy to join or leave one.
 func (d *Directory) ChangeUser(ctx context.Context, name string, revision uint64, c Change) (User, error) {
+	if c.takesAdmin() {
+		leave, err := d.enterAdmins(ctx)
+		if err != nil {
+			return User{}, err
+		}
+		defer leave()
+		ctx = context.WithoutCancel(ctx)
+	}
 	return d.edit(ctx, name, revision, func(r *userRecord) error {
 		if c.Groups != nil {
 			groups, err := d.storable(r.Name, *c.Groups)
 			if err != nil {
+				return err
+			}
+			if err := d.keepsFileGroups(r.Name, *c.Groups); err != nil {
 				return err
 			}
 			r.Groups = groups
@@ -123,7 +135,7 @@ func (d *Directory) ChangeUser(ctx context.Context, name string, revision uint64
 		if c.Disabled != nil {
 			r.Disabled = *c.Disabled
 		}
-		if (!r.Admin || r.Disabled) && d.isLastAdmin(r.Name) {
+		if c.takesAdmin() && d.isLastAdmin(r.Name) {
 			return errLastAdmin()
 		}
 		r.Updated = time.Now().UTC()
@@ -163,21 +175,30 @@ func (d *Directory) hash(ctx context.Context, password string) (phc string, err 
 // RemoveUser removes a user, and the user's tokens. It begins with the user, without whom the tokens are void: whatever stays of
 // them when it is interrupted is removed later.
 func (d *Directory) RemoveUser(ctx context.Context, name string, revision uint64) error {
-	name, err := d.changeable(name)
+	if err := d.removeUser(ctx, name, revision); err != nil {
+		return err
+	}
+	d.removeOrphans(ctx)
+	return nil
+}
+
+func (d *Directory) removeUser(ctx context.Context, name string, revision uint64) error {
+	leave, err := d.enterAdmins(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	ctx = context.WithoutCancel(ctx)
+	name, err = d.changeable(name)
 	if err != nil {
 		return err
 	}
 	if d.isLastAdmin(name) {
 		return errLastAdmin()
 	}
-	removed, err := d.removeUser(ctx, name, revision)
+	removed, err := d.deleteUser(ctx, name, revision)
 	if err != nil {
 		return err
 	}
-	err = d.settled(ctx, func(s *state) bool { return s.users[name] == nil || s.users[name].Revision > removed })
-	if err != nil {
-		return err
-	}
-	d.removeOrphans(ctx)
-	return nil
+	return d.settled(ctx, func(s *state) bool { return s.users[name] == nil || s.users[name].Revision > removed })
 }

@@ -95,13 +95,13 @@ func isLabel(s string) bool {
 }
 
 // Tokens returns a user's tokens, or all if user is empty, the oldest first. Those that have expired are there until they are
-// removed, about an hour later.
+// removed, about an hour later or when the user needs room for another one.
 func (d *Directory) Tokens(user string) []Token {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	list := []Token{}
 	for _, t := range d.stored.tokens {
-		if u := d.users[t.User]; u != nil && u.ID == t.userID && (user == "" || strings.EqualFold(user, t.User)) {
+		if d.owns(t) && (user == "" || strings.EqualFold(user, t.User)) {
 			list = append(list, t.Token)
 		}
 	}
@@ -109,14 +109,20 @@ func (d *Directory) Tokens(user string) []Token {
 	return list
 }
 
-// Token returns one token; NotFound if there is none with that ID.
+// Token returns one token; NotFound if there is none with that ID, or it is that of an earlier user of the same name.
 func (d *Directory) Token(id string) (Token, error) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	if t := d.stored.tokens[id]; t != nil {
+	if t := d.stored.tokens[id]; t != nil && d.owns(t) {
 		return t.Token, nil
 	}
 	return Token{}, noSuchToken()
+}
+
+// owns says whether the user who has the name in a token is the one that it was made for. The lock is held.
+func (d *Directory) owns(t *token) bool {
+	u := d.users[t.User]
+	return u != nil && u.ID == t.userID
 }
 
 // AddToken makes a token. The secret is returned here and nowhere else.
@@ -137,8 +143,8 @@ func (d *Directory) issue(ctx context.Context, u *user, n NewToken) (secret stri
 	if slices.Contains(n.Scopes, Admin) && !u.Admin {
 		return "", Token{}, refuse(jackfield.Denied, "the user is not an admin, so no token of this user has the scope admin")
 	}
-	if d.countTokens(u.ID) >= MaxTokens {
-		return "", Token{}, refuse(jackfield.Limited, fmt.Sprintf("the user has %d tokens already: remove some", MaxTokens))
+	if err := d.makeRoom(ctx, u); err != nil {
+		return "", Token{}, err
 	}
 	secret = newSecret()
 	t, err = d.createToken(ctx, newTokenRecord(u, n, secret))
@@ -168,16 +174,25 @@ func (d *Directory) createToken(ctx context.Context, r *tokenRecord) (Token, err
 	return r.token(revision).Token, d.settled(ctx, atRevision(revision))
 }
 
-func (d *Directory) countTokens(userID string) int {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	n := 0
-	for _, t := range d.stored.tokens {
-		if t.userID == userID {
-			n++
+// makeRoom sees to it that a user can have one more token. It removes expired ones if that helps, the oldest first.
+func (d *Directory) makeRoom(ctx context.Context, u *user) error {
+	tokens := d.tokensThat(func(t *token) bool { return t.userID == u.ID })
+	surplus := len(tokens) - (MaxTokens - 1)
+	if surplus <= 0 {
+		return nil
+	}
+	expired := slices.DeleteFunc(tokens, func(t *token) bool { return time.Now().Before(t.Expires) })
+	if len(expired) < surplus {
+		return refuse(jackfield.Limited,
+			fmt.Sprintf(`the user has %d tokens already: remove some with "jackfield token rm"`, MaxTokens))
+	}
+	slices.SortFunc(expired, func(a, b *token) int { return a.Created.Compare(b.Created) })
+	for _, t := range expired[:surplus] {
+		if err := d.deleteToken(ctx, t.Token); err != nil && jackfield.AsError(err).Kind != jackfield.NotFound {
+			return err
 		}
 	}
-	return n
+	return nil
 }
 
 // RemoveToken revokes a token: what its bearers do ends at once.

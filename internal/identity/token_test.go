@@ -67,14 +67,80 @@ func TestTokenRefusals(t *testing.T) {
 	}
 }
 
+// TestTokensAreBounded gives a user as many tokens as there can be. Two of them expire, in whose place two logins come.
 func TestTokensAreBounded(t *testing.T) {
-	d := withUsers(t, "ada", "bob")
-	for range MaxTokens {
-		addToken(t, d, NewToken{User: "ada"})
+	synctest.Test(t, func(t *testing.T) {
+		d := withUsers(t, "ada", "bob")
+		ada, _ := d.find("ada")
+		for range MaxTokens - 2 { // which are not counted each time: that takes long
+			if _, err := d.createToken(t.Context(), newTokenRecord(ada, NewToken{Lifetime: MaxLifetime}, newSecret())); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second)
+		_, older := addToken(t, d, NewToken{User: "ada", Lifetime: time.Minute})
+		time.Sleep(time.Second)
+		_, newer := addToken(t, d, NewToken{User: "ada", Lifetime: time.Minute})
+		refused := func() {
+			t.Helper()
+			_, _, err := d.Login(t.Context(), "ada", password, source, NewToken{})
+			wantKind(t, err, jackfield.Limited)
+			if !strings.Contains(err.Error(), "jackfield token rm") {
+				t.Errorf("the refusal does not say what to do: %v", err)
+			}
+		}
+		refused()
+		addToken(t, d, NewToken{User: "bob"})
+		time.Sleep(2 * time.Minute)
+		for _, gone := range []Token{older, newer} {
+			if _, err := d.Token(gone.ID); err != nil {
+				t.Errorf("the expired token was removed before its turn: %v", err)
+			}
+			secret, _, err := d.Login(t.Context(), "ada", password, source, NewToken{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			authenticate(t, d, secret)
+			_, err = d.Token(gone.ID)
+			wantKind(t, err, jackfield.NotFound)
+		}
+		refused()
+		if n := len(d.Tokens("ada")); n != MaxTokens {
+			t.Errorf("ada has %d tokens", n)
+		}
+	})
+}
+
+// TestEarlierUsersTokensAreNotThere interrupts a removal before the user's token goes, and makes a user of the same name.
+func TestEarlierUsersTokensAreNotThere(t *testing.T) {
+	s := newCuttable(newStore(t))
+	d := open(t, s, Options{})
+	addUser(t, d, NewUser{Name: "ada"})
+	_, token := addToken(t, d, NewToken{User: "ada"})
+	s.allow(1)
+	if err := d.RemoveUser(t.Context(), "ada", 0); err != nil {
+		t.Fatal(err)
 	}
-	_, _, err := d.AddToken(t.Context(), NewToken{User: "ada"})
-	wantKind(t, err, jackfield.Limited)
-	addToken(t, d, NewToken{User: "bob"})
+	s.allow(-1)
+	notThere := func(whose string) {
+		t.Helper()
+		if d.stored.tokens[token.ID] == nil {
+			t.Fatal("the token is gone already")
+		}
+		_, err := d.Token(token.ID)
+		wantKind(t, err, jackfield.NotFound)
+		wantKind(t, d.RemoveToken(t.Context(), token.ID), jackfield.NotFound)
+		if list := d.Tokens(""); len(list) != 0 {
+			t.Errorf("%s: got %+v", whose, list)
+		}
+	}
+	notThere("nobody")
+	addUser(t, d, NewUser{Name: "ada"})
+	notThere("a later user")
+	if err := d.Configure(File{Users: []FileUser{{Name: "ada"}}}); err != nil {
+		t.Fatal(err)
+	}
+	notThere("a user of the file")
 }
 
 func TestTokensExpire(t *testing.T) {

@@ -46,6 +46,11 @@ type Change struct {
 	Disabled *bool
 }
 
+// takesAdmin says whether an admin may be none afterwards.
+func (c Change) takesAdmin() bool {
+	return c.Admin != nil && !*c.Admin || c.Disabled != nil && *c.Disabled
+}
+
 // A Group is the users that are in it. It is there as long as it has a member, or stands in the configuration file.
 type Group struct {
 	Name    string

@@ -3,17 +3,24 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
+	"time"
 
 	"jackfield"
+	"jackfield/internal/authority"
 	"jackfield/internal/store"
 )
 
 // backups is what the API can do with all that the server keeps: the store's entries and the certificate authority. The audit
 // is not part of it.
 type backups struct{ *Server }
+
+// errRestoring keeps a second restore away while one runs.
+var errRestoring = jackfield.Refuse(jackfield.Busy, "another restore is under way: wait for its end", nil)
 
 // authorityFiles begins the names of the authority's files in a backup.
 const authorityFiles = "ca/"
@@ -23,12 +30,27 @@ func (b backups) Backup(ctx context.Context, to io.Writer) error {
 	for name, content := range b.state.authority.Files() {
 		files[authorityFiles+name] = content
 	}
-	return store.Backup(ctx, b.state.store, to, store.Extra{Files: files})
+	err := store.Backup(ctx, b.state.store, to, store.Extra{Files: files})
+	if errors.Is(err, store.ErrUnavailable) {
+		return jackfield.Refuse(jackfield.Unavailable, "the store cannot be reached: no backup was made", err)
+	}
+	return err
 }
 
-// Restore keeps the backup in a file meanwhile, because all of it is read before anything is changed.
+// How long a restore may take, once the backup is here.
+const restoreTime = 30 * time.Minute
+
+// spooled begins the names of the files in which backups are kept while they are restored.
+const spooled = "restore-"
+
+// Restore keeps the backup in a file meanwhile, because all of it is looked at before anything is changed. From then on it goes
+// on to the end, whatever becomes of the caller: the caller's own token may not be in the backup.
 func (b backups) Restore(ctx context.Context, from io.Reader) error {
-	file, err := os.CreateTemp(b.generation().config.DataDir, "restore-*")
+	if !b.restoring.TryLock() {
+		return errRestoring
+	}
+	defer b.restoring.Unlock()
+	file, err := os.CreateTemp(b.generation().config.DataDir, spooled+"*")
 	if err != nil {
 		return err
 	}
@@ -39,18 +61,28 @@ func (b backups) Restore(ctx context.Context, from io.Reader) error {
 	}
 	files, err := store.BackupFiles(file)
 	if err != nil {
-		return notRestored(err)
-	}
-	authority := make(map[string][]byte)
-	for name, content := range files {
-		if name, its := strings.CutPrefix(name, authorityFiles); its {
-			authority[name] = content
-		}
-	}
-	if err := b.state.authority.Restore(authority); err != nil {
 		return jackfield.Refuse(jackfield.Invalid, err.Error(), nil)
 	}
+	ca := make(map[string][]byte)
+	for name, content := range files {
+		its, is := strings.CutPrefix(name, authorityFiles)
+		if !is {
+			return jackfield.Refuse(jackfield.Invalid, fmt.Sprintf("the backup has a file %q that is not known", name), nil)
+		}
+		ca[its] = content
+	}
+	if err := authority.CheckFiles(ca); err != nil {
+		return jackfield.Refuse(jackfield.Invalid, err.Error(), nil)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreTime)
+	defer cancel()
 	if _, err := store.Restore(ctx, b.state.store, file, nil); err != nil {
+		return notRestored(err)
+	}
+	if err := b.state.authority.Restore(ca); err != nil {
+		return notRestored(err)
+	}
+	if err := b.state.noteAuthority(ctx, b.generation().config); err != nil {
 		return notRestored(err)
 	}
 	b.log.Info("restored from a backup")
@@ -58,8 +90,14 @@ func (b backups) Restore(ctx context.Context, from io.Reader) error {
 }
 
 func notRestored(err error) error {
-	if errors.Is(err, store.ErrBackup) {
-		return jackfield.Refuse(jackfield.Invalid, err.Error(), nil)
-	}
 	return jackfield.Refuse(jackfield.Unavailable, "the backup could not be put back as a whole: do it again when the store can be reached", err)
+}
+
+// removeSpooled removes what a server that was killed has left of a restore: it holds secrets.
+func removeSpooled(dataDir string) error {
+	left, err := filepath.Glob(filepath.Join(dataDir, spooled+"*"))
+	for _, path := range left {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
 }

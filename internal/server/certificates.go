@@ -37,38 +37,69 @@ func (c certificates) Issue(ctx context.Context, request []byte, kind, name stri
 	}
 	entry := ledger.Entry{
 		Serial: signed.Serial, Kind: subject.Kind, Name: subject.Name, UserID: userID,
-		Issued: time.Now().UTC(), NotAfter: signed.NotAfter.UTC(),
+		Authority: c.state.authority.Fingerprint(), Issued: time.Now().UTC(), NotAfter: signed.NotAfter.UTC(),
 	}
 	if err := c.state.ledger.Add(ctx, entry); err != nil {
 		return api.IssuedCertificate{}, err
 	}
 	c.log.Info("certificate issued", "serial", entry.Serial, "for", subject.String(), "not_after", entry.NotAfter)
-	return api.IssuedCertificate{Certificate: certificateOf(entry), PEM: string(signed.PEM)}, nil
+	return api.IssuedCertificate{Certificate: c.describe(entry), PEM: string(signed.PEM)}, nil
 }
 
-func certificateOf(e ledger.Entry) api.Certificate {
+func (c certificates) describe(e ledger.Entry) api.Certificate {
 	return api.Certificate{
-		Serial: e.Serial, Kind: string(e.Kind), Name: e.Name, Issued: e.Issued, Expires: e.NotAfter, Revoked: !e.Revoked.IsZero(),
+		Serial: e.Serial, Kind: string(e.Kind), Name: e.Name, Issued: e.Issued, Expires: e.NotAfter, Revoked: c.state.void(e),
 	}
+}
+
+// void says whether a certificate is good for nothing any more, though it may not have expired: it was revoked, its authority is
+// not accepted, or its user is not there.
+func (s *state) void(e ledger.Entry) bool {
+	if !e.Revoked.IsZero() {
+		return true
+	}
+	if _, overlap := s.authority.OldUntil(); !overlap && e.Authority != s.authority.Fingerprint() {
+		return true
+	}
+	if e.Kind != authority.User {
+		return false
+	}
+	user, err := s.directory.User(e.Name)
+	return err != nil || user.ID != e.UserID
 }
 
 func (c certificates) Issued(context.Context) ([]api.Certificate, error) {
 	var list []api.Certificate
 	for _, e := range c.state.ledger.List() {
-		list = append(list, certificateOf(e))
+		list = append(list, c.describe(e))
 	}
 	return list, nil
 }
 
-func (c certificates) Revoke(ctx context.Context, serial string) error {
+func (c certificates) Revoke(ctx context.Context, serial string) (api.Certificate, error) {
 	entry, err := c.state.ledger.Revoke(ctx, serial)
-	if err == nil {
-		c.log.Info("certificate revoked", "serial", serial, "for", entry.Subject().String())
+	if err != nil {
+		return api.Certificate{}, err
 	}
-	return err
+	c.log.Info("certificate revoked", "serial", serial, "for", entry.Subject().String())
+	return c.describe(entry), nil
 }
 
-func (c certificates) Retire(context.Context) error { return c.state.authority.RetireOld() }
+// Retire also revokes what the old authority has signed, which cuts those who are connected.
+func (c certificates) Retire(ctx context.Context) error {
+	if err := c.state.authority.RetireOld(); err != nil {
+		return err
+	}
+	for _, e := range c.state.ledger.List() {
+		if e.Authority == c.state.authority.Fingerprint() || !e.Revoked.IsZero() {
+			continue
+		}
+		if _, err := c.state.ledger.Revoke(ctx, e.Serial); err != nil {
+			return fmt.Errorf("the old authority is retired, but what it has signed is not revoked yet: %w", err)
+		}
+	}
+	return nil
+}
 
 func (c certificates) Rotate(ctx context.Context) error {
 	if _, there := c.state.authority.OldUntil(); there {
@@ -77,7 +108,7 @@ func (c certificates) Rotate(ctx context.Context) error {
 	if err := c.state.authority.Rotate(); err != nil {
 		return err
 	}
-	if err := c.state.noteAuthority(ctx); err != nil {
+	if err := c.state.noteAuthority(ctx, c.generation().config); err != nil {
 		return fmt.Errorf("the authority was rotated, but the other servers cannot be told: %w", err)
 	}
 	return nil

@@ -157,7 +157,7 @@ func (g *generation) service(l *config.Listener, s *config.Service) *gateway.Ser
 	if err != nil {
 		g.fail(fmt.Errorf("%s: service %q: %w", s.Where, s.Name, err))
 	}
-	if route != nil {
+	if err == nil {
 		g.routes[s.Name] = route.String()
 	}
 	service := &gateway.Service{

@@ -64,15 +64,20 @@ func (s *Server) drain(cutNow <-chan struct{}) {
 	s.log.Info("stopped")
 }
 
-// How often it is looked, while the server stops, whether sessions are left.
-const drainLook = 50 * time.Millisecond
+// How often it is looked, while the server stops, whether sessions are left; and how long connections without one are waited for.
+const (
+	drainLook  = 50 * time.Millisecond
+	drainGrace = time.Second
+)
 
-// awaitSessions returns when all is served, or nothing is left but links, which end only when they are cut.
+// awaitSessions returns when all is served, or nothing is left but links, which end only when they are cut, and connections that
+// have no session: they may finish what they have begun for drainGrace.
 func (s *Server) awaitSessions(served, cutNow <-chan struct{}, timeout time.Duration) {
 	patience := time.NewTimer(timeout)
 	defer patience.Stop()
 	look := time.NewTicker(drainLook)
 	defer look.Stop()
+	begun := time.Now()
 	for {
 		select {
 		case <-served:
@@ -82,9 +87,13 @@ func (s *Server) awaitSessions(served, cutNow <-chan struct{}, timeout time.Dura
 		case <-cutNow:
 			return
 		case <-look.C:
-			if s.sessions.Len() == 0 && len(s.devices.List()) > 0 {
-				s.devices.Cut(func(link.Arrival) error { return errStopping })
+			if s.sessions.Len() > 0 {
+				continue
 			}
+			if time.Since(begun) >= drainGrace {
+				return
+			}
+			s.devices.Cut(func(link.Arrival) error { return errStopping })
 		}
 	}
 }

@@ -68,6 +68,7 @@ type Server struct {
 	ready    atomic.Bool
 
 	reloading sync.Mutex // held during a reload; before mu
+	restoring sync.Mutex // held during a restore
 
 	mu       sync.Mutex // guards what follows
 	current  *generation
@@ -151,6 +152,9 @@ func (s *Server) open(o Options) error {
 		return err
 	}
 	s.reportSurvivors() // before this run has any
+	if err := removeSpooled(c.DataDir); err != nil {
+		return err
+	}
 	if s.state, err = openState(c, s.instance.name, s.log); err != nil {
 		return err
 	}

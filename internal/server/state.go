@@ -21,9 +21,8 @@ import (
 	"jackfield/internal/store/jetstream"
 )
 
-// What lies in data_dir.
+// What lies in data_dir, beside the store.
 const (
-	storeDir       = "store"
 	authorityDir   = "ca"
 	firstTokenName = "first-token"
 )
@@ -59,6 +58,9 @@ func openState(c *config.Config, name string, log *slog.Logger) (_ *state, err e
 	if err := s.openStore(ctx, c); err != nil {
 		return nil, err
 	}
+	if err := s.checkStore(ctx, c); err != nil {
+		return nil, err
+	}
 	if s.ledger, err = ledger.Open(ctx, s.store, log); err != nil {
 		return nil, err
 	}
@@ -83,7 +85,7 @@ func openState(c *config.Config, name string, log *slog.Logger) (_ *state, err e
 func (s *state) openStore(ctx context.Context, c *config.Config) error {
 	o := jetstream.Options{Log: s.log}
 	if c.Store.URL == "" {
-		o.Dir = filepath.Join(c.DataDir, storeDir)
+		o.Dir = c.DataDir
 	} else {
 		o.URL, o.Replicas, o.Credentials = c.Store.URL, c.Store.Replicas, c.Store.CredentialsFile
 		var err error
@@ -91,12 +93,45 @@ func (s *state) openStore(ctx context.Context, c *config.Config) error {
 			return fmt.Errorf("%s: store: %w", c.Store.Where, err)
 		}
 	}
-	opened, err := jetstream.Open(ctx, o)
+	opened, err := openPatiently(ctx, o)
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
 	s.store = opened
+	return nil
+}
+
+// checkStore refuses an empty store of a server that has run before: to begin anew with it would make a new administrator, and
+// void every token and certificate without a word.
+func (s *state) checkStore(ctx context.Context, c *config.Config) error {
+	ca := filepath.Join(c.DataDir, authorityDir, authority.FileName)
+	if _, err := os.Lstat(ca); err == nil && c.Store.URL == "" {
+		empty, err := store.IsEmpty(ctx, s.store)
+		if err != nil {
+			return err
+		}
+		if empty {
+			return fmt.Errorf("the store in %s is empty, though this server has run before, for there is %s: put the directory back; "+
+				"or, to begin anew, remove %s and, if there is one, put a backup back when the server runs", c.DataDir, ca, ca)
+		}
+	}
 	return store.CheckSchema(ctx, s.store)
+}
+
+// openPatiently waits for a cluster that starts at the same time, until ctx ends.
+func openPatiently(ctx context.Context, o jetstream.Options) (*jetstream.Store, error) {
+	for {
+		opened, err := jetstream.Open(ctx, o)
+		if !errors.Is(err, store.ErrUnavailable) || o.URL == "" {
+			return opened, err
+		}
+		o.Log.Warn("the store cannot be reached yet", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 // clusterTLS returns what the configuration says of TLS with the cluster; nil if that is nothing.
@@ -151,16 +186,19 @@ func (s *state) checkAuthority(ctx context.Context, c *config.Config) error {
 	return nil
 }
 
-// noteAuthority tells the other servers of a store that there is a new authority, which they do not have yet.
-func (s *state) noteAuthority(ctx context.Context) error {
+// noteAuthority tells the other servers of a cluster which authority they must have from now on.
+func (s *state) noteAuthority(ctx context.Context, c *config.Config) error {
+	if c.Store.URL == "" {
+		return nil
+	}
+	own := []byte(s.authority.Fingerprint())
 	entry, err := s.store.Get(ctx, authorityKey)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil // a store of its own
+	switch {
+	case errors.Is(err, store.ErrNotFound): // a backup of a server without a cluster has none
+		_, err = s.store.Create(ctx, authorityKey, own)
+	case err == nil:
+		_, err = s.store.Update(ctx, authorityKey, own, entry.Revision)
 	}
-	if err != nil {
-		return err
-	}
-	_, err = s.store.Update(ctx, authorityKey, []byte(s.authority.Fingerprint()), entry.Revision)
 	return err
 }
 

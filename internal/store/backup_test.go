@@ -111,7 +111,7 @@ func TestBackupAndRestore(t *testing.T) {
 		}
 		told = append(told, fmt.Sprintf("%s=%.7s deleted:%v synced:%v", c.Key, c.Value, c.Deleted, c.Synced))
 	}
-	want := "user.eve= deleted:true synced:false,user.bob= deleted:false synced:false"
+	want := "user.bob= deleted:false synced:false,user.eve= deleted:true synced:false"
 	if got := strings.Join(told[4:], ","); got != want {
 		t.Errorf("the watch told %s", got)
 	}
@@ -171,6 +171,16 @@ func TestRestoreRefuses(t *testing.T) {
 		if len(contents(t, s)) != 1 {
 			t.Errorf("%s: something was changed", name)
 		}
+	}
+}
+
+// Two backups, one behind the other, are none.
+func TestRestoreRefusesMore(t *testing.T) {
+	file := backup(t, fill(t, map[string]string{"user.ada": "1"}), store.Extra{})
+	s := fill(t, map[string]string{"user.eve": "3"})
+	_, err := store.Restore(t.Context(), s, bytes.NewReader(append(bytes.Clone(file), file...)), nil)
+	if !errors.Is(err, store.ErrBackup) || !strings.Contains(err.Error(), "behind its end") || len(contents(t, s)) != 1 {
+		t.Error(err)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"strconv"
 )
 
 // ErrBackup is of what is not a backup, or not a whole one.
@@ -41,9 +42,6 @@ func Restore(ctx context.Context, s Store, r io.ReadSeeker, journals map[string]
 	if journals, err = emptyOnes(ctx, journals); err != nil {
 		return nil, err
 	}
-	if err := deleteOthers(ctx, s, keys); err != nil {
-		return nil, err
-	}
 	err = readBackup(r, func(c contentLine) error {
 		switch {
 		case c.Entry != "":
@@ -55,6 +53,9 @@ func Restore(ctx context.Context, s Store, r io.ReadSeeker, journals map[string]
 		return nil
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := deleteOthers(ctx, s, keys); err != nil { // last, so that what breaks off before has taken nothing away
 		return nil, err
 	}
 	return files, CheckSchema(ctx, s)
@@ -125,7 +126,6 @@ func readBackup(r io.ReadSeeker, tell func(contentLine) error) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrBackup, err)
 	}
-	zip.Multistream(false)
 	b := &backupReader{lines: bufio.NewScanner(zip), hash: sha256.New()}
 	b.lines.Buffer(nil, maxLine)
 	if err := b.readHeader(); err != nil {
@@ -150,8 +150,11 @@ func readBackup(r io.ReadSeeker, tell func(contentLine) error) error {
 	if err := b.checkEnd(); err != nil {
 		return err
 	}
-	if b.lines.Scan() || b.lines.Err() != nil {
-		return fmt.Errorf("%w: something is behind its end (%v)", ErrBackup, b.lines.Err())
+	if b.lines.Scan() {
+		return fmt.Errorf("%w: something is behind its end", ErrBackup)
+	}
+	if err := b.lines.Err(); err != nil { // gzip's own end is missing or wrong
+		return fmt.Errorf("%w: %w", ErrBackup, err)
 	}
 	return nil
 }
@@ -233,6 +236,9 @@ func (b *backupReader) content(text []byte) (c contentLine, err error) {
 			err = fmt.Errorf("entry %q is not behind %q", c.Entry, b.last)
 		}
 		b.last = c.Entry
+		if version, _ := strconv.Atoi(string(c.Value)); c.Entry == schemaKey && version > Schema {
+			err = newerSchema("the backup", version, Schema)
+		}
 	case c.File != "" && c.Entry == "" && c.Journal == "":
 		b.count.files++
 		err = checkFiles(map[string][]byte{c.File: c.Value})

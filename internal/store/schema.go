@@ -19,6 +19,15 @@ type migration func(context.Context, Store) error
 // migrations leads from version 1 to Schema. A change of what is stored adds a step, and one to Schema.
 var migrations = [Schema - 1]migration{}
 
+// IsEmpty says whether nothing was ever kept in the store: CheckSchema has not been called.
+func IsEmpty(ctx context.Context, s Store) (bool, error) {
+	_, err := s.Get(ctx, schemaKey)
+	if errors.Is(err, ErrNotFound) {
+		return true, nil
+	}
+	return false, err
+}
+
 // CheckSchema is called once by a program that opened a store. An older store is brought up to date; one that a newer program
 // has written is refused.
 func CheckSchema(ctx context.Context, s Store) error { return checkSchema(ctx, s, migrations[:]) }

@@ -6,7 +6,7 @@
 // machine or ten minutes is marked console.
 //
 // The blocks of a document are one shell script, which ends at the first command that fails. It runs in a fresh directory
-// that has the checkout's files as links, with "jackfield" as a command, and in a network of its own, where every port is
-// free. A block "jackfield demo" or "jackfield serve …" stands for another terminal: it goes on in the background, and the
-// next block begins when the server is ready. In the end everything is stopped.
+// that has the checkout's files as links, with "jackfield" as a command, a TMPDIR of its own, and in a network of its own,
+// where every port is free. A block "jackfield demo" or "jackfield serve …" stands for another terminal: it goes on in the
+// background, and the next block begins when the server is ready. In the end everything is stopped.
 package docs

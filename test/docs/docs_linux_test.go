@@ -103,6 +103,10 @@ func run(t *testing.T, script string) (output string, err error) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-e", "-c", script)
 	cmd.Dir = dir
+	cmd.Env = append(os.Environ(),
+		"TMPDIR="+t.TempDir(), // where the document's demo is the only one
+		"CGO_ENABLED=0",       // as "make cross" builds: the modules are compiled already then
+	)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	err = cmd.Run()

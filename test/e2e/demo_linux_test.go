@@ -23,6 +23,11 @@ var demoCommands = map[string]string{
 	"curl":     "Hello from a web server",
 	"secret":   "-service not available [",
 	"sessions": "ID",
+
+	"user add":              "ada added",
+	"certificate authority": "SHA-256 of the first",
+	"/login":                `"token":"jft_`,
+	"/services":             `"name":"console.fpga-1"`,
 }
 
 // TestDemo does everything that "jackfield demo" says one can try.
@@ -50,8 +55,12 @@ func TestDemo(t *testing.T) {
 	if len(commands) != len(demoCommands) {
 		t.Errorf("%d commands are printed, this test knows %d", len(commands), len(demoCommands))
 	}
+	token := "TOKEN"
 	for _, command := range commands {
-		tryDemoCommand(t, command[1])
+		said := tryDemoCommand(t, strings.ReplaceAll(command[1], "TOKEN", token))
+		if granted := regexp.MustCompile(`"token":"(jft_\w+)"`).FindStringSubmatch(said); granted != nil {
+			token = granted[1]
+		}
 	}
 	if err := demo.WaitFor(func(output string) bool {
 		return strings.Contains(output, "  open    echo from 127.0.0.1:") && strings.Contains(output, "  refuse  \"secret\" from 127.0.0.1:")
@@ -60,7 +69,7 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-func tryDemoCommand(t *testing.T, command string) {
+func tryDemoCommand(t *testing.T, command string) (said string) {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "sh", "-c", command).CombinedOutput()
 	if err != nil {
@@ -68,8 +77,9 @@ func tryDemoCommand(t *testing.T, command string) {
 	}
 	for word, want := range demoCommands {
 		if strings.Contains(command, word) && strings.Contains(string(out), want) {
-			return
+			return string(out)
 		}
 	}
 	t.Errorf("%s said\n%s", command, out)
+	return string(out)
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"jackfield/internal/api"
+	"jackfield/internal/identity"
 	"jackfield/test/live"
 )
 
@@ -97,13 +98,26 @@ func (o *office) cli(t *testing.T, input string, args ...string) string {
 	return strings.TrimSuffix(said.String(), "\n")
 }
 
-// token makes a token, and a user without a password where there is none of the name.
-func (o *office) token(t *testing.T, user string, flags ...string) (secret string) {
+// grant makes a token, and a user without a password where there is none of the name.
+func (o *office) grant(t *testing.T, user string, scopes ...identity.Scope) api.Grant {
 	t.Helper()
-	if !strings.Contains(o.cli(t, "", "user", "ls"), "\n"+user+" ") {
-		o.cli(t, "", "user", "add", user, "--no-password")
+	client := o.admin(t)
+	if _, _, err := client.User(t.Context(), user); err != nil {
+		if _, err := client.AddUser(t.Context(), api.NewUser{Name: user}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return o.cli(t, "", append([]string{"token", "add", user}, flags...)...)
+	grant, err := client.AddToken(t.Context(), api.NewToken{User: user, Scopes: scopes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return grant
+}
+
+// token makes a token as grant does.
+func (o *office) token(t *testing.T, user string, scopes ...identity.Scope) (secret string) {
+	t.Helper()
+	return o.grant(t, user, scopes...).Secret
 }
 
 // certificate has a certificate made; the kind is "user" or "device". Its files are in a directory of that name.

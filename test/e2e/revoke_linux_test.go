@@ -18,12 +18,14 @@ const revocationLimit = time.Second
 // audit tells both.
 func TestRevocation(t *testing.T) {
 	o := newOffice(t, officeConfig)
+	bystander := o.caller(t, "h2", o.token(t, "bystander")).follow(t, "bystander", "")
+	o.cli(t, "", "backup", "early.backup")
 	for _, test := range []struct {
 		name, user string
 		revoke     func(id string) []string // the command; the id is of the token or the certificate
 		path       string                   // of the call that the command makes
 		method     string
-		reason     string // of the stream's end
+		reason     string // a pattern: of the stream's end
 	}{
 		{"token revoked", "tess", func(id string) []string { return []string{"token", "rm", id} },
 			"/api/v1/tokens/{id}", http.MethodDelete, "revoked"},
@@ -35,10 +37,11 @@ func TestRevocation(t *testing.T) {
 			"/api/v1/certificates/{serial}", http.MethodDelete, "revoked"},
 		{"user with a certificate removed", "cleo", func(string) []string { return []string{"user", "rm", "cleo"} },
 			"/api/v1/users/{name}", http.MethodDelete, "removed"},
+		{"earlier backup restored", "bert", func(string) []string { return []string{"restore", "early.backup", "--yes"} },
+			"/api/v1/restore", http.MethodPost, "removed|revoked"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			callers, id := o.callersOf(t, test.user, strings.Contains(test.name, "certificate"))
-			bystander := o.caller(t, "h2", o.token(t, "bystander")).follow(t, "bystander", "")
 			var followers []*follower
 			for _, c := range callers {
 				followers = append(followers, c.follow(t, test.user, ""))
@@ -52,7 +55,7 @@ func TestRevocation(t *testing.T) {
 				expectSoon(t, "calls are refused over "+c.protocol, time.Now(), done, revocationLimit)
 				last := followers[i].awaitEnd(t)
 				expectSoon(t, "the stream's end over "+c.protocol, last.at, done, revocationLimit)
-				if !strings.Contains(last.Reason, test.reason) {
+				if !regexp.MustCompile(test.reason).MatchString(last.Reason) {
 					t.Errorf("over %s the stream ended because %q, not %q", c.protocol, last.Reason, test.reason)
 				}
 				t.Logf("over %s the stream ended %v after the command: %s", c.protocol, last.at.Sub(done), last.Reason)
@@ -60,7 +63,7 @@ func TestRevocation(t *testing.T) {
 			o.expectRecords(t, len(callers), live.Equal("path", "/api/v1/events"), live.Equal("user", test.user),
 				live.Match("end", regexp.MustCompile(test.reason)))
 			o.expectRecords(t, 1, live.Equal("path", test.path), live.Equal("method", test.method),
-				live.Match("target", regexp.MustCompile(" ("+test.user+"|"+id+")$")), live.Match("status", regexp.MustCompile("^20[04]$")))
+				live.Match("target", regexp.MustCompile("^$| ("+test.user+"|"+id+")$")), live.Match("status", regexp.MustCompile("^20[04]$")))
 			if e, ended := drain(bystander); ended {
 				t.Errorf("somebody else's stream ended with %+v", e)
 			}
@@ -78,12 +81,12 @@ func TestRevocation(t *testing.T) {
 // callersOf returns callers who are the user by one token or certificate, of which this is the id, over each protocol.
 func (o *office) callersOf(t *testing.T, user string, byCertificate bool) (callers []*caller, id string) {
 	t.Helper()
-	secret := o.token(t, user)
+	grant := o.grant(t, user)
 	for _, protocol := range webProtocols {
-		callers = append(callers, o.caller(t, protocol, secret))
+		callers = append(callers, o.caller(t, protocol, grant.Secret))
 	}
 	if !byCertificate {
-		return callers, strings.Fields(o.cli(t, "", "token", "ls", user))[5]
+		return callers, grant.ID
 	}
 	pair, serial := o.certificate(t, "user", user, user)
 	for i, protocol := range webProtocols {

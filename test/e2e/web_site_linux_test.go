@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -49,72 +47,39 @@ service "echo" {
 // Where hostile clients come from; all others are 127.0.0.1.
 const hostile = "127.0.0.2"
 
-// A site is a server whose API is asked.
-type site struct {
-	*live.Server
-	data  string      // its data_dir, as seen from here
-	admin *api.Client // by the Unix socket
-	roots *x509.CertPool
-}
+// A site is an office with hostile clients.
+type site struct{ *office }
 
-// startSite makes a server, which the test's end stops.
 func startSite(t *testing.T, config string, environment ...string) *site {
 	t.Helper()
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "jackfield.hcl"), []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return serveSite(t, dir, environment...)
+	return &site{newOffice(t, config, environment...)}
 }
 
 // serveSite serves what is in a directory.
-func serveSite(t *testing.T, dir string, environment ...string) *site {
+func serveSite(t *testing.T, dir string) *site {
 	t.Helper()
-	s, err := live.Serve(dir, "jackfield.hcl", environment...)
+	s, err := live.Serve(dir, "jackfield.hcl")
 	if err != nil {
 		t.Fatal(err)
 	}
-	stopAtEnd(t, s)
-	return visit(t, s, filepath.Join(dir, "data"))
-}
-
-func stopAtEnd(t *testing.T, s *live.Server) {
 	t.Cleanup(func() {
 		if err := s.Stop(syscall.SIGTERM); err != nil {
 			t.Error(err)
 		}
 	})
+	return &site{enter(t, s, dir)}
 }
 
-// visit makes the clients of a server that serves.
-func visit(t *testing.T, server *live.Server, data string) *site {
+// grant makes a token, and a user without a password where there is none of the name.
+func (s *site) grant(t *testing.T, n api.NewToken) api.Grant {
 	t.Helper()
-	s := &site{Server: server, data: data, roots: x509.NewCertPool()}
-	var err error
-	if s.admin, err = api.NewClient(api.ClientOptions{Socket: filepath.Join(data, "admin.sock")}); err != nil {
-		t.Fatal(err)
+	admin := s.admin(t)
+	if _, _, err := admin.User(t.Context(), n.User); err != nil {
+		if _, err := admin.AddUser(t.Context(), api.NewUser{Name: n.User}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	t.Cleanup(s.admin.Close)
-	authority, err := s.admin.Authority(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.roots.AppendCertsFromPEM([]byte(authority.Bundle))
-	return s
-}
-
-// userWithToken adds a user, and returns the secret of a token.
-func (s *site) userWithToken(t *testing.T, name string) string {
-	t.Helper()
-	if _, err := s.admin.AddUser(t.Context(), api.NewUser{Name: name}); err != nil {
-		t.Fatal(err)
-	}
-	return s.token(t, api.NewToken{User: name}).Secret
-}
-
-func (s *site) token(t *testing.T, n api.NewToken) api.Grant {
-	t.Helper()
-	grant, err := s.admin.AddToken(t.Context(), n)
+	grant, err := admin.AddToken(t.Context(), n)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,8 +158,8 @@ type reply struct {
 	problem api.Problem // of a refusal
 }
 
-// send sends a request with a body of JSON, if there is one.
-func send(t *testing.T, c *http.Client, method, url, body string, fields ...string) reply {
+// callAPI sends a request with a body of JSON, if there is one.
+func callAPI(t *testing.T, c *http.Client, method, url, body string, fields ...string) reply {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
@@ -287,16 +252,6 @@ func (s *site) peak(t *testing.T) int {
 	return kilobytes << 10
 }
 
-// audit returns the lines of the audit file that pass.
-func (s *site) audit(t *testing.T, tests ...live.Test) []live.Line {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(s.data, "audit.jsonl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return live.Select(string(text), tests...)
-}
-
 // told wants one line in the log, and one in the audit, with the id of a refusal.
 func (s *site) told(t *testing.T, p api.Problem) {
 	t.Helper()
@@ -304,22 +259,23 @@ func (s *site) told(t *testing.T, p api.Problem) {
 		t.Fatalf("a refusal without an id: %+v", p)
 	}
 	id := live.Equal("id", p.ID)
-	if !eventually(func() bool { return len(s.audit(t, id)) > 0 && len(live.Select(s.Output(), id)) > 0 }) ||
-		len(s.audit(t, id)) != 1 || len(live.Select(s.Output(), id)) != 1 {
-		t.Errorf("%s: the audit says %v, and the log %v", p.Detail, s.audit(t, id), live.Select(s.Output(), id))
+	if !eventually(func() bool { return len(auditLines(t, s.dir, id)) > 0 && len(live.Select(s.Output(), id)) > 0 }) ||
+		len(auditLines(t, s.dir, id)) != 1 || len(live.Select(s.Output(), id)) != 1 {
+		t.Errorf("%s: the audit says %v, and the log %v", p.Detail, auditLines(t, s.dir, id), live.Select(s.Output(), id))
 	}
 }
 
 // A bystander has a session and uses the API, which nothing that others do may disturb.
 type bystander struct {
 	kept, fresh *api.Client // one connection for all calls; a connection for each
+	secret      string
 	session     *client
 }
 
 func (s *site) bystander(t *testing.T) *bystander {
 	t.Helper()
-	secret := s.userWithToken(t, "bystander")
-	b := &bystander{kept: s.bearer(t, secret), fresh: s.bearer(t, secret), session: open(t, s.Server, "mux")}
+	secret := s.grant(t, api.NewToken{User: "bystander"}).Secret
+	b := &bystander{kept: s.bearer(t, secret), fresh: s.bearer(t, secret), secret: secret, session: open(t, s.Server, "mux")}
 	say(t, b.session, "echo\r\n")
 	expect(t, b.session, "+\r\n")
 	b.goesOn(t)
@@ -356,7 +312,7 @@ func (b *bystander) during(t *testing.T, happens func()) {
 	t.Helper()
 	over, rounds := make(chan struct{}), make(chan error, 1)
 	go func() {
-		tick := time.NewTicker(50 * time.Millisecond)
+		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
 		for {
 			if err := b.try(context.WithoutCancel(t.Context()), b.kept, b.fresh); err != nil {

@@ -51,5 +51,6 @@ install mount util-linux  # unshare and mount: inetutils-inetd sees an /etc/serv
 install netbase           # which is this one, with a line changed
 install netcat-openbsd curl
 install python3 iproute2  # the documentation's examples, each in a network of its own
+install openssl           # certificates, seen by somebody else
 install strace            # that what the store acknowledges is on the disk
 install gcc libc6-dev     # the race detector is built with cgo

@@ -171,7 +171,7 @@ func (s *Server) Client(t testing.TB, token string) *api.Client {
 func (s *Server) Record(t testing.TB, user, service string) {
 	t.Helper()
 	line, err := json.Marshal(map[string]any{
-		"event": "open", "time": Started.Add(time.Duration(s.clock.Add(1)) * time.Second).Format("2006-01-02T15:04:05.000Z07:00"),
+		"event": "open", "time": time.Now().Add(time.Duration(s.clock.Add(1)) * time.Second).UTC().Format(audit.TimeFormat),
 		"id": "s-" + strconv.FormatInt(s.clock.Load(), 10), "listener": "mux", "protocol": "tcpmux", "source": "192.0.2.7:4711",
 		"local": "", "user": user, "groups": []string{}, "proof": "none", "service": service, "route": "dial 10.9.9.9:80", "by": []string{"acl.global[0]"},
 	})
@@ -384,15 +384,15 @@ func (f *Fake) certificateIndex(serial string) int {
 }
 
 // Revoke revokes one.
-func (f *Fake) Revoke(_ context.Context, serial string) error {
+func (f *Fake) Revoke(_ context.Context, serial string) (api.Certificate, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	i := f.certificateIndex(serial)
 	if i < 0 {
-		return jackfield.Refuse(jackfield.NotFound, "there is no such certificate", nil)
+		return api.Certificate{}, jackfield.Refuse(jackfield.NotFound, "there is no such certificate", nil)
 	}
 	f.certificates[i].Revoked = true
-	return nil
+	return f.certificates[i], nil
 }
 
 // Retire does nothing.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -128,16 +129,33 @@ func (c *contract) note(operation string, status int) {
 	c.seen[operation][status] = true
 }
 
+// was says whether the operation was answered with the status.
+func (c *contract) was(operation string, status int) bool {
+	return c.eventually(func() bool { return c.seen[operation][status] })
+}
+
 // done says whether the operation was answered with success.
 func (c *contract) done(operation string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for status := range c.seen[operation] {
-		if status < 300 {
-			return true
+	return c.eventually(func() bool {
+		for status := range c.seen[operation] {
+			if status < 300 {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// eventually waits for what the handler notes a moment after the client has the answer.
+func (c *contract) eventually(noted func() bool) bool {
+	for limit := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		c.mu.Lock()
+		is := noted()
+		c.mu.Unlock()
+		if is || time.Now().After(limit) {
+			return is
 		}
 	}
-	return false
 }
 
 // statuses are those that the document gives the operation.

@@ -30,13 +30,15 @@ import (
 
 // An Entry is a certificate that was signed.
 type Entry struct {
-	Serial   string         `json:"serial"` // 32 hexadecimal digits
-	Kind     authority.Kind `json:"kind"`
-	Name     string         `json:"name"`
-	UserID   string         `json:"user_id,omitempty"` // of a user's
-	Issued   time.Time      `json:"issued"`
-	NotAfter time.Time      `json:"not_after"`
-	Revoked  time.Time      `json:"revoked,omitzero"` // zero: it is in force
+	Serial string         `json:"serial"` // 32 hexadecimal digits
+	Kind   authority.Kind `json:"kind"`
+	Name   string         `json:"name"`
+	UserID string         `json:"user_id,omitempty"` // of a user's
+
+	Authority string    `json:"authority"` // fingerprint of the one that signed it
+	Issued    time.Time `json:"issued"`
+	NotAfter  time.Time `json:"not_after"`
+	Revoked   time.Time `json:"revoked,omitzero"` // zero: it is in force
 }
 
 // Subject is who it is for.

@@ -61,7 +61,7 @@ func (h *Handler) serveHTTP(ctx context.Context, c *connection) {
 	defer h.forget(c)
 	stop := context.AfterFunc(ctx, c.cut)
 	defer stop()
-	first := time.AfterFunc(h.Limits.HeaderTimeout, c.cutSilent) // net/http has no limit for this in HTTP/2
+	first := time.AfterFunc(h.Limits.HeaderTimeout, func() { h.cutSilent(c) }) // net/http has no limit for this in HTTP/2
 	defer first.Stop()
 	c.accept <- c.conn
 	h.server.Serve(c)
@@ -70,6 +70,9 @@ func (h *Handler) serveHTTP(ctx context.Context, c *connection) {
 	}
 	<-c.ended
 	if g := guardOf(c.conn); g != nil && g.lingers.Load() {
+		if g.failure == nil {
+			h.refused(ReasonHeader, "a request was refused whose header is too long", "source", c.client.Source)
+		}
 		c.client.Farewell(g.lastWord)
 	}
 }
@@ -142,9 +145,10 @@ func (c *connection) leaveTunnel() {
 }
 
 // cutSilent closes a connection that has brought no request yet.
-func (c *connection) cutSilent() {
+func (h *Handler) cutSilent(c *connection) {
 	if !c.asked.Load() {
 		c.client.Conn.Close()
+		h.refused(ReasonSilence, "a connection was closed that brought no request in time", "source", c.client.Source)
 	}
 }
 

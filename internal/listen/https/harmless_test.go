@@ -113,7 +113,7 @@ func TestSlowHeaders(t *testing.T) {
 	t.Parallel()
 	for _, plain := range []bool{true, false} {
 		h := start(t, plain, func(o *Options) {
-			o.Limits.HeaderTimeout, o.Limits.IdleTimeout = 500*time.Millisecond, 500*time.Millisecond
+			o.Limits.HeaderTimeout, o.Limits.IdleTimeout = 2*time.Second, 2*time.Second
 		})
 		dribble := func(t *testing.T) {
 			begins := []string{"", "GET / HTTP/1.1\r\nX-A: ", smuggled, smuggled + "GET"}

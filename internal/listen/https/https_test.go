@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -464,17 +465,32 @@ func TestPanicIsOurFault(t *testing.T) {
 	}
 }
 
+// Each refusal is counted for what it is.
 func TestObserver(t *testing.T) {
-	seen := make(observer, 10)
-	h := start(t, false, func(o *Options) { o.Observer = seen; o.Log = slog.New(slog.DiscardHandler) })
-	conn := h.dialTLS(protocolH1)
-	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n")
-	readAnswer(t, conn)
-	conn.Close()
-	for _, want := range []string{"opened test", "refused test target", "closed test"} {
-		if got := <-seen; got != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
+	for reason, sends := range map[string]string{
+		ReasonTarget:  "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+		ReasonHeader:  "GET / HTTP/1.1\r\nHost: localhost\r\nX-A: " + strings.Repeat("a", 80<<10) + "\r\n\r\n",
+		ReasonSilence: "",
+	} {
+		t.Run(reason, func(t *testing.T) {
+			seen := make(observer, 10)
+			h := start(t, false, func(o *Options) {
+				o.Observer = seen
+				o.Log = slog.New(slog.DiscardHandler)
+				if reason == ReasonSilence {
+					o.Limits.HeaderTimeout = 50 * time.Millisecond
+				}
+			})
+			conn := h.dialTLS(protocolH1)
+			io.WriteString(conn, sends)
+			io.ReadAll(conn)
+			conn.Close()
+			events := []string{<-seen, <-seen, <-seen}
+			slices.Sort(events)
+			if want := []string{"closed test", "opened test", "refused test " + reason}; !slices.Equal(events, want) {
+				t.Errorf("got %q, want %q", events, want)
+			}
+		})
 	}
 }
 

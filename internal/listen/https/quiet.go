@@ -14,6 +14,8 @@ const (
 	ReasonTimeout     = "timeout"     // TLS was not set up in time
 	ReasonPlain       = "plain_http"  // HTTP without TLS on a port with TLS
 	ReasonTLS         = "tls"         // TLS could not be set up
+	ReasonSilence     = "silence"     // no request came in time
+	ReasonHeader      = "header"      // a request's header is too long
 	ReasonFraming     = "framing"     // where a request ends can be read in more than one way
 	ReasonTarget      = "target"      // the request is not for this server
 	ReasonOrigin      = "origin"      // a browser sent it for another site

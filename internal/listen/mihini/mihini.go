@@ -31,8 +31,11 @@ type Device struct {
 	Options mihini.ServerOptions
 }
 
-// MaxWaiting is how many connections of a listener may be without their LISTEN at a time. More are reset.
-const MaxWaiting = 64
+// How many connections of a listener may be without their LISTEN at a time, in all and from one address. More are reset.
+const (
+	MaxWaiting     = 64
+	MaxWaitingEach = 8
+)
 
 // deadTime is after how long a device that does not answer any more is given up.
 const deadTime = 15 * time.Second
@@ -48,7 +51,7 @@ type Handler struct {
 	TLS  *tls.Config // it must require client certificates; nil: none
 	Peer PeerFunc    // with TLS
 
-	waiting chan struct{}
+	waiting *waiting
 }
 
 // A PeerFunc tells the name of the device whose certificate was verified. The context that it makes of ctx ends when the
@@ -57,14 +60,14 @@ type PeerFunc func(ctx context.Context, c *x509.Certificate) (device string, inF
 
 // New makes a handler ready.
 func New(h Handler) *Handler {
-	h.waiting = make(chan struct{}, MaxWaiting)
+	h.waiting = new(waiting)
 	return &h
 }
 
 var (
 	errUnknownDevice = errors.New("no device is configured for this address")
 	errNoCertificate = errors.New("it showed no certificate")
-	errCrowded       = fmt.Errorf("%d connections have not sent LISTEN yet", MaxWaiting)
+	errCrowded       = fmt.Errorf("%d connections, or %d from its address, have not sent LISTEN yet", MaxWaiting, MaxWaitingEach)
 )
 
 // Serve implements listen.Handler.
@@ -91,12 +94,14 @@ func (h *Handler) Serve(ctx context.Context, c *listen.Client) {
 
 // accept finds out who it is, and waits for LISTEN.
 func (h *Handler) accept(ctx context.Context, visit *gateway.Visit, c *listen.Client) (*visitor, *mihini.Server, error) {
-	select {
-	case h.waiting <- struct{}{}:
-		defer func() { <-h.waiting }()
-	default:
+	if h.find(c.Source.Addr()) == nil {
+		return nil, nil, unknown(errUnknownDevice)
+	}
+	leave, entered := h.waiting.enter(c.Source.Addr())
+	if !entered {
 		return nil, nil, notADevice(errCrowded)
 	}
+	defer leave()
 	if err := mihini.Tune(c.Conn, deadTime); err != nil {
 		return nil, nil, notADevice(err)
 	}

@@ -238,10 +238,38 @@ func TestFullAudit(t *testing.T) {
 
 func TestCrowd(t *testing.T) {
 	f := open(t, meter)
-	for range MaxWaiting {
+	for range MaxWaitingEach {
 		f.dial(t)
 	}
-	eventually(t, "a full room", func() bool { return len(f.handler.waiting) == MaxWaiting })
+	eventually(t, "a full room", func() bool { return f.handler.waiting.count() == MaxWaitingEach })
 	f.expectReset(t)
 	f.expect(t, "refuse invalid")
+
+	elsewhere := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	conn, err := elsewhere.DialContext(t.Context(), "tcp", f.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.Write(listens)
+	eventually(t, "the link of a device elsewhere", func() bool { return f.devices.Connected("meter-7") })
+}
+
+func TestWaiting(t *testing.T) {
+	var w waiting
+	var leaves []func()
+	for i := range MaxWaiting + 1 {
+		a := netip.AddrFrom4([4]byte{192, 0, 2, byte(i)})
+		leave, entered := w.enter(a)
+		if entered != (i < MaxWaiting) {
+			t.Fatalf("address %d has entered: %v", i, entered)
+		}
+		leaves = append(leaves, leave)
+	}
+	for _, leave := range leaves[:MaxWaiting] {
+		leave()
+	}
+	if w.count() != 0 || len(w.each) != 0 {
+		t.Errorf("%d places are still taken", w.count())
+	}
 }
