@@ -86,7 +86,7 @@ type Options struct {
 }
 
 // ErrRetired ends the streams of a configuration that is not at work any more.
-var ErrRetired = errors.New("the configuration was replaced, or the server stops")
+var ErrRetired = errors.New("the configuration was replaced: come again")
 
 // A Handler serves the connections of one listener in one generation of the configuration.
 type Handler struct {
