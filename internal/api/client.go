@@ -42,6 +42,9 @@ type ClientOptions struct {
 	Roots       *x509.CertPool   // that the server's certificate is verified with; nil: the system's. See PinnedRoots
 	Certificate *tls.Certificate // the client's; nil: none
 
+	// Verified is told of every connection whose certificate has been verified; nil: nobody is.
+	Verified func(tls.ConnectionState)
+
 	// Explain makes a sentence of what kept a request from being answered; nil, or where it returns nil: the client does.
 	Explain func(error) error
 }
@@ -74,6 +77,12 @@ func NewClient(o ClientOptions) (*Client, error) {
 		return nil, fmt.Errorf("%q is not the address of a server: it looks like https://jackfield.example.org", o.URL)
 	}
 	transport.TLSClientConfig = &tls.Config{RootCAs: o.Roots}
+	if o.Verified != nil {
+		transport.TLSClientConfig.VerifyConnection = func(c tls.ConnectionState) error {
+			o.Verified(c)
+			return nil
+		}
+	}
 	if o.Certificate != nil {
 		transport.TLSClientConfig.Certificates = []tls.Certificate{*o.Certificate}
 	}

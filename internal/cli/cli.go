@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -77,11 +78,21 @@ Start with "jackfield demo".`,
 	})
 	root.AddCommand(
 		newServe(), newDemo(), newCheck(), newReload(),
+		newLogin(), newLogout(), newStatus(), newContext(), newList(), newConnect(), newForward(), newAudit(), newSSHConfig(),
 		newSessions(), newDisconnect(), newDevices(), newWhy(),
 		newUser(), newToken(), newCertificate(), newBackup(), newRestore(),
 		newTCPMUX(), newMapper(), newMihini(), newImport(), newVersion(),
 	)
 	return root
+}
+
+// atMostOne makes flags that contradict each other a usage error.
+func atMostOne(cmd *cobra.Command, flags ...string) error {
+	given := slices.DeleteFunc(slices.Clone(flags), func(f string) bool { return !cmd.Flags().Changed(f) })
+	if len(given) < 2 {
+		return nil
+	}
+	return usageError{fmt.Errorf("--%s contradict each other", strings.Join(given, " and --"))}
 }
 
 // args makes a wrong number of arguments a usage error.

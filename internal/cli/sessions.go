@@ -2,7 +2,6 @@ package cli
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -14,18 +13,15 @@ import (
 )
 
 func newSessions() *cobra.Command {
-	var flags adminFlags
+	var flags serverFlags
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "sessions",
 		Short: "Show the sessions that are open now",
+		Long:  `Shows the sessions that are open now: all of them to administrators, and their own to others.`,
 		Args:  args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := flags.client()
-			if err != nil {
-				return err
-			}
-			sessions, err := client.Sessions(cmd.Context())
+		RunE: flags.withServer(func(cmd *cobra.Command, _ []string, server *api.Client) error {
+			sessions, err := server.Sessions(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -33,7 +29,7 @@ func newSessions() *cobra.Command {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(sessions)
 			}
 			return printSessions(cmd.OutOrStdout(), sessions, time.Now())
-		},
+		}),
 	}
 	flags.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -46,7 +42,7 @@ func printSessions(w io.Writer, sessions []api.Session, now time.Time) error {
 	for _, s := range sessions {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
 			s.ID, s.Service, s.Listener, s.Source, orDash(s.User), now.Sub(s.Started).Round(time.Second),
-			bytesCount(s.BytesFromClient), bytesCount(s.BytesFromService), s.Route)
+			bytesCount(s.BytesFromClient), bytesCount(s.BytesFromService), orDash(s.Route))
 	}
 	return table.Flush()
 }
@@ -72,29 +68,19 @@ func bytesCount(n int64) string {
 }
 
 func newDisconnect() *cobra.Command {
-	var flags adminFlags
+	var flags serverFlags
+	var reason string
 	cmd := &cobra.Command{
 		Use:   "disconnect ID...",
 		Short: "Cut sessions",
-		Long: `Cuts the sessions with the given ids (see "jackfield sessions"). Both of a session's connections are reset, and its
-audit record says that it was disconnected by an administrator.`,
+		Long: `Cuts the sessions with the given ids (see "jackfield sessions"): administrators any, others their own. Both of a session's
+connections are reset, and its audit record says who disconnected it: an administrator, or its user.`,
 		Args: args(cobra.MinimumNArgs(1)),
-		RunE: func(cmd *cobra.Command, ids []string) error {
-			client, err := flags.client()
-			if err != nil {
-				return err
-			}
-			var failures []error
-			for _, id := range ids {
-				if err := client.Disconnect(cmd.Context(), id, ""); err != nil {
-					failures = append(failures, fmt.Errorf("%s: %w", id, err))
-					continue
-				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%s disconnected\n", id)
-			}
-			return errors.Join(failures...)
-		},
+		RunE: flags.withServer(func(cmd *cobra.Command, ids []string, server *api.Client) error {
+			return forEach(cmd, ids, "disconnected", func(id string) error { return server.Disconnect(cmd.Context(), id, reason) })
+		}),
 	}
 	flags.add(cmd)
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the audit")
 	return cmd
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -108,47 +107,11 @@ func (o *tcpmuxOptions) connect(cmd *cobra.Command, conn net.Conn, name string) 
 	if o.xinetd {
 		rest = tcpmux.SkipNUL(rest)
 	}
-	return join(cmd.Context(), rest, cmd.InOrStdin(), cmd.OutOrStdout())
+	return join(cmd.Context(), rest, cmd.InOrStdin(), cmd.OutOrStdout(), isTerminal(cmd.InOrStdin()))
 }
 
 func (o *tcpmuxOptions) patience(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, o.timeout, errors.New("the server did not answer in time"))
-}
-
-// join copies in to conn and conn to out until both have ended; the end of one ends only that direction. Only a person at a
-// terminal is not waited for once the service has said all.
-func join(ctx context.Context, conn net.Conn, in io.Reader, out io.Writer) error {
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	defer stop()
-	sent := make(chan error, 1)
-	go func() {
-		_, err := io.Copy(conn, in)
-		if half, ok := conn.(interface{ CloseWrite() error }); ok {
-			err = errors.Join(err, half.CloseWrite())
-		}
-		sent <- err
-	}()
-	if _, err := io.Copy(out, conn); err != nil {
-		return explain(err)
-	}
-	if isTerminal(in) {
-		return nil
-	}
-	return explain(<-sent)
-}
-
-func explain(err error) error {
-	var refused *tcpmux.RefusedError
-	if errors.As(err, &refused) {
-		return fmt.Errorf("refused by the server: %s", visible(refused.Text))
-	}
-	switch {
-	case errors.Is(err, syscall.ECONNRESET):
-		return errors.New("the connection was reset: the service broke it, or the server cut the session")
-	case errors.Is(err, syscall.EPIPE): // whoever reads our output, or the service, has had enough
-		return nil
-	}
-	return err
 }
 
 // visible keeps what a server sends from controlling the terminal.

@@ -16,7 +16,7 @@ import (
 )
 
 func newWhy() *cobra.Command {
-	var flags adminFlags
+	var flags serverFlags
 	var q api.Question
 	var from, at string
 	var asJSON bool
@@ -34,8 +34,9 @@ their own clock, whatever --at says.
 Exits 1 if the client would be denied.`,
 		Example: `  jackfield why --from 10.9.0.7 --listener mux web
   jackfield why --from 10.9.0.7 --user ann --group lab --at 2026-11-23T03:00:00Z console.fpga-1`,
-		Args: args(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, given []string) (err error) {
+		Args:              args(cobra.ExactArgs(1)),
+		ValidArgsFunction: completeService,
+		RunE: flags.withServer(func(cmd *cobra.Command, given []string, server *api.Client) (err error) {
 			q.Service = given[0]
 			if q.Source, err = netip.ParseAddr(from); err != nil {
 				return usageError{fmt.Errorf("--from must be the client's IP address, such as 192.0.2.7")}
@@ -45,11 +46,7 @@ Exits 1 if the client would be denied.`,
 					return usageError{fmt.Errorf("--at must be a time such as 2026-11-23T03:00:00Z")}
 				}
 			}
-			client, err := flags.client()
-			if err != nil {
-				return err
-			}
-			explanation, err := client.Why(cmd.Context(), q)
+			explanation, err := server.Why(cmd.Context(), q)
 			if err != nil {
 				return withListener(q, err)
 			}
@@ -62,7 +59,7 @@ Exits 1 if the client would be denied.`,
 				return exitError(exitFailure)
 			}
 			return err
-		},
+		}),
 	}
 	flags.add(cmd)
 	cmd.Flags().StringVar(&from, "from", "127.0.0.1", "the client's address")

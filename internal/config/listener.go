@@ -60,7 +60,7 @@ var listenerBlock = &block{
 		{
 			name: "protocol", kind: protocolNames(), required: true,
 			doc: "What it speaks: `tcpmux` serves every service that lists this listener, by name; `tcp` serves one; by `mihini` devices dial in, see [device](#device-name). " +
-				"`https` is the API, whose callers prove who they are, and publishes services that list this listener; `http` is the same without TLS, for a reverse proxy or tools on this machine.",
+				"`https` is the API, whose callers prove who they are, and publishes services that list this listener, by HTTP CONNECT; `http` is the same without TLS, for a reverse proxy or tools on this machine.",
 		},
 		{
 			name: "listen", kind: text{what: "`\"HOST:PORT\"`", check: checkListenRange}, required: true, changes: atOnce,

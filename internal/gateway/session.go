@@ -179,7 +179,7 @@ func (s *Session) serveTaken(ctx context.Context) jackfield.End {
 	details, err := s.taken.Serve(ctx)
 	cause := context.Cause(ctx)
 	if cause != nil {
-		reset(s.client)
+		relay.Reset(s.client)
 	}
 	s.client.Close()
 	switch {
@@ -193,15 +193,8 @@ func (s *Session) serveTaken(ctx context.Context) jackfield.End {
 
 // Abort ends a session whose client could not be told that it is open.
 func (s *Session) Abort(why error) {
-	reset(s.client)
-	s.client.Close()
+	relay.Reset(s.client)
 	s.close(jackfield.End{Cause: jackfield.EndClientReset, Details: why.Error()})
-}
-
-func reset(client jackfield.Stream) {
-	if tcp, ok := client.(*net.TCPConn); ok {
-		tcp.SetLinger(0)
-	}
 }
 
 func (s *Session) close(end jackfield.End) {
@@ -216,8 +209,7 @@ func (s *Session) close(end jackfield.End) {
 // abandon undoes register and open.
 func (s *Session) abandon() {
 	if s.stream != nil {
-		reset(s.stream) // no more than a second close, if a relay has had it
-		s.stream.Close()
+		relay.Reset(s.stream) // no more than a second close, if a relay has had it
 	}
 	if s.taken != nil {
 		s.taken.Release()

@@ -29,6 +29,7 @@ type peer struct {
 	ended bool // nothing more is read from it; guarded by session.mu
 
 	armed    time.Time             // the write deadline; of the one goroutine that writes
+	lookout  lookout               // while what it has sent is written; of the same goroutine
 	writing  sync.Mutex            // held until a write and what it leads to in rejected are done
 	rejected atomic.Pointer[error] // what ended the writing; nil while it goes on
 }
@@ -39,6 +40,13 @@ func newPeer(stream jackfield.Stream, name, broken string) *peer {
 	_, p.local = stream.(*net.UnixConn)
 	return p
 }
+
+// A resetWaiter is a stream without a socket of its own that can tell when it breaks. AwaitReset returns nil once the stream is
+// closed.
+type resetWaiter interface{ AwaitReset() error }
+
+// Reset closes a stream so that the other end sees a reset, if the connection has such a thing.
+func Reset(stream jackfield.Stream) { reset(stream) }
 
 // lingerTime is how long a peer may take to end its direction when the other one is gone.
 const lingerTime = time.Second

@@ -3,29 +3,37 @@ package relay
 import "sync"
 
 // The sizes of buffers in bytes. The buffer of a bare socket, and of a stream that can be waited for without one, is in use
-// only while bytes move, so it may be large (twice as much was not measurably faster); any other stream keeps one for the whole
-// session: room for a TLS record.
+// only while bytes move, so it may be large (twice as much was not measurably faster). Any other stream has to be read to know
+// whether there is something: it keeps a small buffer for the whole session, and as long as that would be filled, has one with
+// room for a TLS record.
 const (
 	socketBuffer = 128 << 10
 	streamBuffer = 16 << 10
+	waitBuffer   = 2 << 10 // for the shorter records of somebody who types, or asks
 
 	// carriedChunk is what is read at once of a stream that shares its connection with others: what was read counts as taken by
 	// the other side, and who takes nothing must be found out.
 	carriedChunk = 32 << 10
 )
 
-var socketBuffers = sync.Pool{New: func() any { return new([socketBuffer]byte) }}
+var (
+	socketBuffers = sync.Pool{New: func() any { return new([socketBuffer]byte) }}
+	streamBuffers = sync.Pool{New: func() any { return new([streamBuffer]byte) }}
+)
 
 // A reader takes chunks from one peer. It belongs to one goroutine.
 type reader struct {
 	peer   *peer
 	stream []byte              // for a stream that is no bare socket
+	large  *[streamBuffer]byte // from the pool, for such a stream; nil while the last chunk was small
 	buffer *[socketBuffer]byte // from the pool; nil while waiting
 
 	try   func(fd uintptr) bool // reads a bare socket that is ready; nil for another stream
 	await func()                // waits until another stream need not wait in Read; nil if it has no such method
 	n     int                   // what it found
 	err   error
+
+	more bool // the last chunk of a stream that is no bare socket was not small
 }
 
 func newReader(p *peer) *reader {
@@ -36,7 +44,7 @@ func newReader(p *peer) *reader {
 	if waiter, ok := p.stream.(interface{ AwaitRead() }); ok {
 		r.await = waiter.AwaitRead
 	} else if r.try == nil {
-		r.stream = make([]byte, streamBuffer)
+		r.stream = make([]byte, waitBuffer)
 	}
 	return r
 }
@@ -52,8 +60,18 @@ func (r *reader) next() ([]byte, error) {
 		n, err := r.peer.stream.Read(r.buffer[:carriedChunk])
 		return r.buffer[:n], err
 	}
-	n, err := r.peer.stream.Read(r.stream)
-	return r.stream[:n], err
+	return r.nextFromStream()
+}
+
+// nextFromStream reads into what the last chunk suggests.
+func (r *reader) nextFromStream() ([]byte, error) {
+	into := r.stream
+	if r.large != nil {
+		into = r.large[:]
+	}
+	n, err := r.peer.stream.Read(into)
+	r.more = n >= waitBuffer
+	return into[:n], err
 }
 
 // release gives the chunk's buffer back.
@@ -61,5 +79,12 @@ func (r *reader) release() {
 	if r.buffer != nil {
 		socketBuffers.Put(r.buffer)
 		r.buffer = nil
+	}
+	switch {
+	case r.more && r.large == nil:
+		r.large = streamBuffers.Get().(*[streamBuffer]byte)
+	case !r.more && r.large != nil:
+		streamBuffers.Put(r.large)
+		r.large = nil
 	}
 }

@@ -27,7 +27,7 @@ const patience = 30 * time.Second
 // A wire makes two connected streams: near goes to Join, far stays with the test.
 type wire func(t testing.TB) (near, far jackfield.Stream)
 
-var wires = map[string]wire{"tcp": tcpPair, "unix": unixPair, "memory": memoryPair}
+var wires = map[string]wire{"tcp": tcpPair, "unix": unixPair, "memory": memoryPair, "tls": tlsPair}
 
 func tcpPair(t testing.TB) (near, far jackfield.Stream) {
 	t.Helper()

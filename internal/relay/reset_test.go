@@ -4,11 +4,9 @@ package relay
 
 import (
 	"bytes"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
-	"net/http/httptest"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -228,49 +226,6 @@ func TestResetNeverLooksLikeAnEnd(t *testing.T) {
 			}
 		})
 	}
-}
-
-// tlsPair is a TLS connection over TCP; the near end is the TLS server.
-func tlsPair(t testing.TB) (near, far jackfield.Stream) {
-	server := httptest.NewUnstartedServer(nil) // for its certificate
-	server.StartTLS()
-	defer server.Close()
-	nearTCP, farTCP := tcpPair(t)
-	near = tls.Server(nearTCP, &tls.Config{Certificates: server.TLS.Certificates})
-	client := tls.Client(farTCP, &tls.Config{InsecureSkipVerify: true})
-	var handshake sync.WaitGroup
-	handshake.Go(func() { near.(*tls.Conn).Handshake() })
-	must(t, client.Handshake())
-	handshake.Wait()
-	return near, client
-}
-
-func TestTLS(t *testing.T) {
-	t.Run("half-close", func(t *testing.T) {
-		l := join(t, t.Context(), tlsPair, tlsPair, Options{})
-		pass(t, l.client, l.service, "question")
-		must(t, l.client.CloseWrite())
-		expectEOF(t, l.service)
-		pass(t, l.service, l.client, "answer")
-		must(t, l.service.CloseWrite())
-		expectEOF(t, l.client)
-		l.ends(jackfield.EndFinished, 8, 6)
-	})
-	t.Run("reset towards the service", func(t *testing.T) {
-		l := join(t, t.Context(), tlsPair, tlsPair, Options{})
-		pass(t, l.client, l.service, "hello")
-		reset(l.client)
-		expectReset(t, l.service)
-		l.ends(jackfield.EndClientReset, 5, 0)
-	})
-	t.Run("reset after close_notify", func(t *testing.T) {
-		l := join(t, t.Context(), tlsPair, tcpPair, Options{})
-		must(t, l.client.CloseWrite())
-		expectEOF(t, l.service)
-		reset(l.client)
-		l.ends(jackfield.EndClientReset, 0, 0)
-		expectDead(t, l.service)
-	})
 }
 
 // A truncated stream was cut off on its way, as a TLS stream without close_notify is.

@@ -101,7 +101,7 @@ var errGone = errors.New("connection broke while the other side took no bytes")
 
 // write writes a chunk to a peer, however long that takes. Meanwhile it looks whether the one who sent it is still there: a
 // reset behind bytes that nobody takes would be seen by no read. (The deadline of a TLS stream cannot be used for that: one
-// that has passed breaks the stream.)
+// that has passed breaks the stream. There a timer looks.)
 func (s *session) write(from, to *peer, chunk []byte) (written int, err error) {
 	for to.bare {
 		s.arm(to)
@@ -114,6 +114,8 @@ func (s *session) write(from, to *peer, chunk []byte) (written int, err error) {
 			s.broke(from, errGone)
 		}
 	}
+	from.lookout.begin(s, from)
+	defer from.lookout.end()
 	return to.write(chunk)
 }
 

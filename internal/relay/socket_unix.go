@@ -49,6 +49,9 @@ func (r *reader) tryRead(fd uintptr) bool {
 // A socket whose end was read shows a reset in no later read; but the runtime's poller is edge-triggered, and a reset is
 // an edge.
 func (p *peer) awaitReset() (gone bool, err error) {
+	if waiter, ok := p.stream.(resetWaiter); ok {
+		return false, waiter.AwaitReset()
+	}
 	if p.socket == nil {
 		return false, nil
 	}

@@ -43,6 +43,7 @@ func (g *generation) webHandler(l *config.Listener, listener *gateway.Listener) 
 	}
 	if g.state != nil {
 		o.HTTP = g.apiHandler(l, listener)
+		o.Connect = &https.Connector{Gateway: g.gateway, Listener: listener, Callers: callers{g.state}}
 	}
 	handler := https.New(o)
 	g.web = append(g.web, handler)
@@ -126,6 +127,11 @@ func (s *state) certificateOf(r *http.Request) (identity.Certificate, bool) {
 	if c == nil {
 		return identity.Certificate{}, false
 	}
+	return s.certificate(c)
+}
+
+// certificate returns what a certificate says of a user, and whether it is in force.
+func (s *state) certificate(c *x509.Certificate) (identity.Certificate, bool) {
 	_, serial, err := authority.ParsePeer(c)
 	if err != nil {
 		return identity.Certificate{}, false

@@ -12,6 +12,7 @@ import (
 
 	"jackfield"
 	"jackfield/internal/listen"
+	"jackfield/internal/tlsstream"
 )
 
 // A connection is a client in the hands of net/http. It is the listener, too, from which net/http accepts just this client:
@@ -128,10 +129,18 @@ func (h *Handler) changed(conn net.Conn, state http.ConnState) {
 
 func (c *connection) end() { c.endOnce.Do(func() { close(c.ended) }) }
 
-// cut is for when the server stops.
+// cut is for when the server stops. What runs by CONNECT is told by its own context, which ends with ours, and then closes the
+// connection.
 func (c *connection) cut() {
-	if !c.taken.Load() {
+	if !c.taken.Load() && c.tunnels.Load() == 0 {
 		c.client.Conn.Close()
+	}
+}
+
+// leaveTunnel is the end of a CONNECT request.
+func (c *connection) leaveTunnel() {
+	if c.tunnels.Add(-1) == 0 && c.ctx.Err() != nil {
+		c.cut()
 	}
 }
 
@@ -172,7 +181,7 @@ func (c *connection) Close() error {
 // Addr implements net.Listener.
 func (c *connection) Addr() net.Addr { return c.client.Conn.LocalAddr() }
 
-// Hijack takes the connection of an HTTP/1.1 request over: the bare stream, a *net.TCPConn or *tls.Conn, and what was read
+// Hijack takes the connection of an HTTP/1.1 request over: the bare stream, a *net.TCPConn or *tlsstream.Stream, and what was read
 // from it after the request. The caller closes the stream before its handler returns. It has left the listener's place, and
 // neither the end of the configuration nor that of Serve's context touches it.
 func Hijack(w http.ResponseWriter) (stream jackfield.Stream, read []byte, err error) {
@@ -185,7 +194,11 @@ func Hijack(w http.ResponseWriter) (stream jackfield.Stream, read []byte, err er
 		conn.Close()
 		return nil, nil, err
 	}
-	return guardOf(conn).Stream, read, nil
+	stream = guardOf(conn).Stream
+	if conn, ok := stream.(*tls.Conn); ok {
+		return tlsstream.Of(conn), read, nil
+	}
+	return stream, read, nil
 }
 
 // A guard stands between an HTTP/1.1 connection and net/http, and ends what cannot be read in one way only.

@@ -18,6 +18,7 @@ import (
 
 	"jackfield"
 	"jackfield/internal/listen"
+	"jackfield/internal/tlsstream"
 )
 
 // The ALPN names of HTTP (RFC 9113, section 3.2; RFC 7301, section 6).
@@ -48,7 +49,7 @@ func (h *Handler) handshake(ctx context.Context, c *listen.Client) *tls.Conn {
 		h.reset(c, reason)
 		return nil
 	}
-	conn := tls.Server(c.Conn, h.tls)
+	conn := tlsstream.Server(c.Conn, h.tls)
 	err := h.shakeHands(ctx, conn, c)
 	leave()
 	if err != nil {
@@ -109,5 +110,5 @@ func (h *Handler) useTLS(c *listen.Client) []byte {
 		Status: http.StatusBadRequest,
 		Kind:   jackfield.Invalid,
 		Detail: fmt.Sprintf("this port speaks HTTPS: use https://%s", host),
-	})
+	}, make(http.Header))
 }

@@ -23,7 +23,9 @@
 // Strict-Transport-Security is never sent. It would hold for the other ports of the same host as well, and it takes away
 // the choice to accept a certificate of our own authority, which browsers do not know.
 //
-// It has no HTTP/2 without TLS and no HTTP/3, and knows nothing of identities.
+// A Connector is the handler of CONNECT, which joins clients to services.
+//
+// It has no HTTP/2 without TLS and no HTTP/3. Who clients are, it asks a Callers.
 package https
 
 import (
@@ -202,7 +204,7 @@ func (h *Handler) turnAway(c *listen.Client, refusal *jackfield.Error) {
 	if refusal.Kind != jackfield.Denied {
 		status = http.StatusServiceUnavailable
 	}
-	answer := wholeAnswer(problem{Status: status, Kind: refusal.Kind, Detail: refusal.Message, ID: refusal.ID})
+	answer := wholeAnswer(problem{Status: status, Kind: refusal.Kind, Detail: refusal.Message, ID: refusal.ID}, make(http.Header))
 	c.Farewell(func(w io.Writer) error { _, err := w.Write(answer); return err })
 }
 

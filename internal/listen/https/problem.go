@@ -37,14 +37,15 @@ func writeProblem(w http.ResponseWriter, p problem) {
 	w.Write(p.body())
 }
 
-// wholeAnswer is an answer for a client that has not come as far as net/http.
-func wholeAnswer(p problem) []byte {
+// wholeAnswer is an answer for a client that net/http does not have. The header becomes its own.
+func wholeAnswer(p problem, header http.Header) []byte {
 	text := p.body()
 	answer := http.Response{
 		StatusCode: p.Status, ProtoMajor: 1, ProtoMinor: 1, Close: true,
-		Header: http.Header{"Content-Type": {problemContent}}, Body: io.NopCloser(bytes.NewReader(text)),
+		Header: header, Body: io.NopCloser(bytes.NewReader(text)),
 		ContentLength: int64(len(text)),
 	}
+	header.Set("Content-Type", problemContent)
 	setHeaders(answer.Header)
 	var out bytes.Buffer
 	answer.Write(&out) // neither can fail

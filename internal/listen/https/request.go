@@ -60,7 +60,7 @@ func (h *Handler) connect(w http.ResponseWriter, r *http.Request, c *connection)
 		})
 	default:
 		c.tunnels.Add(1)
-		defer c.tunnels.Add(-1)
+		defer c.leaveTunnel()
 		h.call(h.Connect, w, r)
 	}
 }

@@ -1,0 +1,296 @@
+package cli
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"jackfield"
+	"jackfield/internal/api"
+	"jackfield/internal/client"
+	"jackfield/internal/identity"
+)
+
+type loginOptions struct {
+	context     string
+	user        string
+	password    passwordFlags
+	tokenStdin  bool
+	fingerprint string
+	trust       bool
+	scopes      []string
+	json        bool
+}
+
+func newLogin() *cobra.Command {
+	var o loginOptions
+	cmd := &cobra.Command{
+		Use:   "login [URL]",
+		Short: "Log in to a server",
+		Long: `Logs in to the server at URL, such as https://jackfield.example.org, and makes that the current context: the server that ls,
+connect, forward and the other everyday commands ask. Without URL, it logs in to the current one again. The token that the server
+gives is kept in your directory for configuration, where only you can read it.
+
+Who you are is proved by a password, which is asked for on a terminal, or by a token on standard input: a one-time token, which
+is exchanged for another one, or any other, which is kept.
+
+A server whose certificate comes from a public authority is known by that. The authority of any other server is pinned at the first
+login: compare its fingerprint with the one that "jackfield certificate authority" shows on the server. Where nobody can be asked,
+say --fingerprint. From then on, a server that shows a certificate of another authority is refused.`,
+		Example: `  jackfield login https://jackfield.example.org --user ada
+  jackfield login https://127.0.0.1:1443 --token-stdin --trust < first-token`,
+		Args: args(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, given []string) error { return o.run(cmd, given) },
+	}
+	cmd.Flags().StringVar(&o.context, "context", "", "what to call this login (default: the server's host name, and port)")
+	cmd.Flags().StringVar(&o.user, "user", "", "your name at the server (asked for on a terminal)")
+	o.password.add(cmd)
+	cmd.Flags().BoolVar(&o.tokenStdin, "token-stdin", false, "read a token, or a one-time token, from standard input")
+	cmd.Flags().StringVar(&o.fingerprint, "fingerprint", "", "the SHA-256 of the authority that is to be trusted, in place of what was pinned")
+	cmd.Flags().BoolVar(&o.trust, "trust", false, "at the first login, believe that the server is who it says")
+	cmd.Flags().StringSliceVar(&o.scopes, "scope", nil, "what may be done with the new token: read, write, connect, admin (default the first three, or those of the one-time token)")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
+	return cmd
+}
+
+func (o *loginOptions) run(cmd *cobra.Command, given []string) error {
+	err := cmp.Or(atMostOne(cmd, "token-stdin", "password-stdin"), atMostOne(cmd, "token-stdin", "user"), atMostOne(cmd, "fingerprint", "trust"))
+	if err != nil {
+		return err
+	}
+	contexts, err := client.Open("")
+	if err != nil {
+		return err
+	}
+	before, err := o.find(contexts, given)
+	if err != nil {
+		return err
+	}
+	fresh := client.Login{Context: before.Context, URL: before.URL}
+	if fresh.Authorities, err = o.pin(cmd, before); err != nil {
+		return err
+	}
+	if err := o.prove(cmd, &fresh); err != nil {
+		return err
+	}
+	if err := contexts.Save(fresh); err != nil {
+		return err
+	}
+	if err := contexts.Use(fresh.Context); err != nil {
+		return err
+	}
+	if before.Token != "" && before.Token != fresh.Token {
+		before.Authorities = fresh.Authorities
+		_ = revoke(cmd.Context(), *before) // nobody has it any more; without an answer it expires
+	}
+	if o.json {
+		return json.NewEncoder(cmd.OutOrStdout()).Encode(contextLine{
+			Name: fresh.Context, Current: true, URL: fresh.URL, User: fresh.User, LoggedIn: true, Expires: fresh.Expires,
+			Pinned: fresh.Authorities != "",
+		})
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "logged in to %s as %s, until %s\n", fresh.URL, fresh.User, fresh.Expires.Local().Format(time.DateTime))
+	return err
+}
+
+// find returns what is known of the server: at least its address and the name of the context.
+func (o *loginOptions) find(contexts *client.Contexts, given []string) (*client.Login, error) {
+	if len(given) == 0 {
+		flags := loginFlags{o.context}
+		l, err := flags.load(contexts)
+		if errors.Is(err, client.ErrNone) {
+			return nil, usageError{fmt.Errorf("%w: say which server is meant, with jackfield login URL", err)}
+		}
+		return l, err
+	}
+	server, err := client.ParseURL(given[0])
+	if err != nil {
+		return nil, usageError{err}
+	}
+	name := o.context
+	if name == "" {
+		name = client.ContextName(server)
+	}
+	if err := client.CheckContextName(name); err != nil {
+		return nil, usageError{err}
+	}
+	l, err := contexts.Load(name)
+	switch {
+	case errors.Is(err, client.ErrNone):
+		return &client.Login{Context: name, URL: server}, nil
+	case err == nil && l.URL != server:
+		return nil, fmt.Errorf("the context %s is of %s: choose another name with --context", name, l.URL)
+	}
+	return l, err
+}
+
+// pin finds out how the server is to be known: what is pinned already, or what the person says of a stranger.
+func (o *loginOptions) pin(cmd *cobra.Command, before *client.Login) (authorities string, err error) {
+	var fingerprint string
+	if o.fingerprint != "" {
+		if fingerprint, err = client.ParseFingerprint(o.fingerprint); err != nil {
+			return "", usageError{err}
+		}
+	} else if before.Authorities != "" {
+		return before.Authorities, nil
+	}
+	met, err := client.Meet(cmd.Context(), before.URL)
+	switch {
+	case err != nil:
+		return "", err
+	case fingerprint != "":
+		return met.Pin(fingerprint)
+	case met.Known:
+		return "", nil
+	case o.trust:
+		fmt.Fprintf(cmd.ErrOrStderr(), "pinned the authority of %s: %s\n", before.URL, met.Fingerprint())
+		return met.Pin(met.Fingerprint())
+	}
+	if err := confirm(cmd, before.URL, met.Fingerprint()); err != nil {
+		return "", err
+	}
+	return met.Pin(met.Fingerprint())
+}
+
+// confirm asks whether a stranger is to be trusted.
+func confirm(cmd *cobra.Command, server, fingerprint string) error {
+	in := cmd.InOrStdin()
+	if !isTerminal(in) {
+		return fmt.Errorf("nothing proves that %s is the server that you mean: see there, with jackfield certificate authority,"+
+			" whether its authority has this fingerprint, and then say --fingerprint %s", server, fingerprint)
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "Nothing proves yet that %s is the server that you mean. The SHA-256 of its authority is\n\n  %s\n\n"+
+		"which should be the one that \"jackfield certificate authority\" shows on the server.\n", server, fingerprint)
+	fmt.Fprint(cmd.ErrOrStderr(), "Is it? (yes/no) ")
+	answer, err := typedLine(in)
+	if err != nil {
+		return err
+	}
+	if !strings.EqualFold(answer, "yes") {
+		return errors.New("the server is not trusted: nothing was sent to it")
+	}
+	return nil
+}
+
+// typedLine reads a line from a terminal, which gives one at a time.
+func typedLine(r io.Reader) (string, error) {
+	line, err := bufio.NewReader(io.LimitReader(r, maxPassword)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	return strings.TrimSpace(line), nil
+}
+
+// prove gets a token, and completes the login with it.
+func (o *loginOptions) prove(cmd *cobra.Command, fresh *client.Login) error {
+	var attempt api.Login
+	var err error
+	if o.tokenStdin {
+		attempt.Token, err = readLine(cmd.InOrStdin())
+	} else {
+		attempt.User, attempt.Password, err = o.askWho(cmd, fresh.URL)
+	}
+	if err != nil {
+		return err
+	}
+	for _, s := range o.scopes {
+		attempt.Scopes = append(attempt.Scopes, identity.Scope(s))
+	}
+	if o.tokenStdin {
+		kept, err := o.keep(cmd.Context(), fresh, attempt.Token)
+		if kept || err != nil {
+			return err
+		}
+	}
+	attempt.Label, _ = os.Hostname()
+	attempt.Label = strings.TrimSpace("jackfield login " + attempt.Label)
+	return withToken(*fresh, "", func(server *client.Server) error {
+		grant, err := server.API.Login(cmd.Context(), attempt)
+		fresh.User, fresh.Token, fresh.Expires = grant.User, grant.Secret, grant.Expires
+		return err
+	})
+}
+
+// keep takes a token as it is, unless it is good for a login only.
+func (o *loginOptions) keep(ctx context.Context, fresh *client.Login, token string) (kept bool, err error) {
+	if !strings.HasPrefix(token, identity.SecretPrefix) || strings.ContainsAny(token, " \t\r\n") {
+		return false, fmt.Errorf("what is on standard input is no token of Jackfield: those begin with %q", identity.SecretPrefix)
+	}
+	err = withToken(*fresh, token, func(server *client.Server) error {
+		me, err := server.API.Me(ctx)
+		if err == nil {
+			fresh.User, fresh.Token, fresh.Expires = me.User, token, me.Expires
+		}
+		return err
+	})
+	if jackfieldKind(err) == jackfield.Unauthenticated {
+		return false, nil
+	}
+	if err == nil && len(o.scopes) > 0 {
+		return true, usageError{errors.New("--scope is for a new token, and this one is kept as it is")}
+	}
+	return err == nil, err
+}
+
+// withToken asks the server of a login by a token, or without one.
+func withToken(l client.Login, token string, do func(*client.Server) error) error {
+	l.Token = token
+	server, err := client.NewServer(l, nil)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	err = do(server)
+	if jackfieldKind(err) == jackfield.Unauthenticated && token != "" {
+		return err
+	}
+	if refusal, is := errors.AsType[*jackfield.Error](err); is {
+		return fmt.Errorf("%s: %s", l.URL, visible(refusal.Message))
+	}
+	return err
+}
+
+// jackfieldKind is the kind of a refusal; empty of anything else.
+func jackfieldKind(err error) jackfield.Kind {
+	if refusal, is := errors.AsType[*jackfield.Error](err); is {
+		return refusal.Kind
+	}
+	return ""
+}
+
+// askWho asks for name and password.
+func (o *loginOptions) askWho(cmd *cobra.Command, server string) (user, password string, err error) {
+	terminal, is := cmd.InOrStdin().(*os.File)
+	is = is && term.IsTerminal(int(terminal.Fd()))
+	user = o.user
+	switch {
+	case !is && user == "":
+		return "", "", usageError{errors.New("there is no terminal to ask who you are: say --user NAME and --password-stdin, or --token-stdin")}
+	case !is && !o.password.stdin:
+		return "", "", usageError{errors.New("there is no terminal to ask for the password: say --password-stdin, or --token-stdin")}
+	case user == "":
+		fmt.Fprintf(cmd.ErrOrStderr(), "User at %s: ", server)
+		if user, err = typedLine(terminal); err != nil {
+			return "", "", err
+		}
+	}
+	if o.password.stdin {
+		password, err = readLine(cmd.InOrStdin())
+	} else {
+		password, err = ask(cmd.ErrOrStderr(), terminal, "Password of "+user+": ")
+	}
+	if err == nil && (user == "" || password == "") {
+		err = errors.New("a name and a password are needed to log in")
+	}
+	return user, password, err
+}

@@ -1,0 +1,178 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"jackfield"
+	"jackfield/internal/api"
+	"jackfield/internal/tlsstream"
+)
+
+// maxHead is the length in bytes of the longest head, and of the longest body, of an answer to CONNECT that is read.
+const maxHead = 64 << 10
+
+var errSlow = fmt.Errorf("it took more than %v", openTimeout)
+
+// Dial opens a session with a service. A refusal by the server is a [*jackfield.Error]; every other error is a sentence that
+// names the server. Reading the stream ends with io.EOF only after close_notify: see internal/tlsstream.
+func (s *Server) Dial(ctx context.Context, name jackfield.Name) (jackfield.Stream, error) {
+	opening, cancel := context.WithTimeoutCause(ctx, openTimeout, errSlow)
+	defer cancel()
+	conn, err := s.connect(opening, s.trust.Load())
+	if err != nil {
+		return nil, unanswered(s.login.URL, err)
+	}
+	stop := context.AfterFunc(opening, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	stream, err := s.ask(conn, name)
+	if !stop() && err == nil {
+		err = context.Cause(opening)
+	}
+	if err != nil {
+		conn.Close()
+		if refusal, is := errors.AsType[*jackfield.Error](err); is {
+			return nil, refusal
+		}
+		if opening.Err() != nil {
+			err = context.Cause(opening)
+		}
+		return nil, unanswered(s.login.URL, err)
+	}
+	s.follow(ctx)
+	return stream, nil
+}
+
+// connect makes a connection, with TLS if there is trust.
+func (s *Server) connect(ctx context.Context, trust *tls.Config) (jackfield.Stream, error) {
+	plain, err := new(net.Dialer).DialContext(ctx, "tcp", s.address())
+	if err != nil {
+		return nil, err
+	}
+	socket := plain.(*net.TCPConn)
+	if trust == nil {
+		return socket, nil
+	}
+	conn := tlsstream.Client(socket, trust)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		socket.Close()
+		return nil, err
+	}
+	return tlsstream.Of(conn), nil
+}
+
+// ask sends CONNECT and reads the answer.
+func (s *Server) ask(conn jackfield.Stream, name jackfield.Name) (jackfield.Stream, error) {
+	target := string(name) + ":1" // any port will do: the name says it all
+	if _, err := fmt.Fprintf(conn, "CONNECT %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: jackfield\r\nProxy-Authorization: Bearer %s\r\n\r\n",
+		target, target, s.login.Token); err != nil {
+		return nil, err
+	}
+	limited := &io.LimitedReader{R: conn, N: maxHead}
+	reader := bufio.NewReader(limited)
+	answer, err := http.ReadResponse(reader, &http.Request{Method: http.MethodConnect})
+	if err != nil {
+		if limited.N <= 0 || !isTransport(err) {
+			err = errors.New("what it said was no answer of HTTP")
+		}
+		return nil, err
+	}
+	if answer.StatusCode/100 != 2 {
+		defer answer.Body.Close()
+		limited.N = maxHead
+		return nil, refusalOf(answer)
+	}
+	if reader.Buffered() == 0 {
+		return conn, nil
+	}
+	head, err := reader.Peek(reader.Buffered())
+	return &begun{conn, head}, err
+}
+
+// isTransport tells an error of the connection from one of what came over it.
+func isTransport(err error) bool {
+	_, is := errors.AsType[net.Error](err)
+	return is || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)
+}
+
+// refusalOf reads a refusal, whose body is a problem unless somebody in between wrote it.
+func refusalOf(answer *http.Response) error {
+	var p api.Problem
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxHead))
+	if err == nil {
+		err = json.Unmarshal(body, &p)
+	}
+	if err != nil || p.Kind == "" {
+		kind, known := kinds[answer.StatusCode]
+		if !known {
+			return fmt.Errorf("it answered CONNECT with %s", visible(answer.Status))
+		}
+		return jackfield.Refuse(kind, "the server answered "+visible(answer.Status), nil)
+	}
+	return &jackfield.Error{Kind: p.Kind, Message: visible(p.Detail), ID: visible(p.ID)}
+}
+
+// kinds are what statuses of answers to CONNECT mean.
+var kinds = map[int]jackfield.Kind{
+	http.StatusBadRequest:          jackfield.Invalid,
+	http.StatusForbidden:           jackfield.Denied,
+	http.StatusNotFound:            jackfield.NotFound,
+	http.StatusProxyAuthRequired:   jackfield.Unauthenticated,
+	http.StatusConflict:            jackfield.Busy,
+	http.StatusTooManyRequests:     jackfield.Limited,
+	http.StatusInternalServerError: jackfield.Internal,
+	http.StatusServiceUnavailable:  jackfield.Unavailable,
+}
+
+// A begun stream has bytes that came together with the answer.
+type begun struct {
+	jackfield.Stream
+	head []byte
+}
+
+// Read implements net.Conn.
+func (b *begun) Read(p []byte) (int, error) {
+	if len(b.head) == 0 {
+		return b.Stream.Read(p)
+	}
+	n := copy(p, b.head)
+	b.head = b.head[n:]
+	return n, nil
+}
+
+// NetConn is where the relay finds the socket.
+func (b *begun) NetConn() net.Conn { return b.Stream }
+
+// Resolve returns the full name of what a person has called by a service's name or, where that is unambiguous, a station's: then
+// it is the station's service ssh or console. It asks the server.
+func (s *Server) Resolve(ctx context.Context, called jackfield.Name) (jackfield.Name, error) {
+	services, err := s.API.Services(ctx)
+	if err != nil {
+		return "", err
+	}
+	var found []string
+	for _, service := range services {
+		label, _, _ := strings.Cut(string(service.Name), ".")
+		switch {
+		case service.Name == called:
+			return called, nil
+		case service.Station == string(called) && (label == "ssh" || label == "console"):
+			found = append(found, string(service.Name))
+		}
+	}
+	switch len(found) {
+	case 0:
+		return "", jackfield.Refuse(jackfield.NotFound, fmt.Sprintf("there is no service %q that you may use: see jackfield ls", called), nil)
+	case 1:
+		return jackfield.Name(found[0]), nil
+	}
+	return "", jackfield.Refuse(jackfield.Invalid, fmt.Sprintf("station %q has several services: say %s", called, strings.Join(found, " or ")), nil)
+}

@@ -1,0 +1,73 @@
+package client
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// explain makes a sentence of what a server's certificate has against it; nil of other errors.
+func (s *Server) explain(err error) error { return explainCertificate(s.login.URL, err) }
+
+func explainCertificate(server string, err error) error {
+	if unknown, is := errors.AsType[x509.UnknownAuthorityError](err); is {
+		return fmt.Errorf("%s shows a certificate that is not of the authority which is trusted for it: somebody may be in between."+
+			" If its authority was replaced, ask its administrator for the new fingerprint, and say jackfield login %s --fingerprint"+
+			" FINGERPRINT (%w)", server, server, unknown)
+	}
+	if wrong, is := errors.AsType[x509.HostnameError](err); is {
+		return fmt.Errorf("the certificate of %s is for another name: use one of %s in the address, or have its administrator add"+
+			" the name to the listener's names", server, namesOf(wrong.Certificate))
+	}
+	if invalid, is := errors.AsType[x509.CertificateInvalidError](err); is {
+		if invalid.Reason == x509.Expired {
+			return fmt.Errorf("the certificate of %s has expired or is not good yet: see whether your clock is right, and tell its"+
+				" administrator (%w)", server, invalid)
+		}
+		return fmt.Errorf("the certificate of %s is not good: tell its administrator (%w)", server, invalid)
+	}
+	if _, is := errors.AsType[tls.RecordHeaderError](err); is {
+		return fmt.Errorf("what listens on %s does not speak TLS: see whether the port is right", server)
+	}
+	return nil
+}
+
+// namesOf lists what a certificate is for, as far as that is short.
+func namesOf(c *x509.Certificate) string {
+	var names []string
+	for _, name := range c.DNSNames {
+		names = append(names, visible(name))
+	}
+	for _, address := range c.IPAddresses {
+		names = append(names, address.String())
+	}
+	const enough = 8
+	if len(names) > enough {
+		names = append(names[:enough], "…")
+	}
+	return strings.Join(names, ", ")
+}
+
+// unanswered makes a sentence of why a server did not answer.
+func unanswered(server string, err error) error {
+	if request, is := errors.AsType[*url.Error](err); is {
+		err = request.Err
+	}
+	if explained := explainCertificate(server, err); explained != nil {
+		return explained
+	}
+	return fmt.Errorf("the server at %s did not answer: %w", server, err)
+}
+
+// visible keeps what a server sends from controlling the terminal.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || 0x80 <= r && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+}

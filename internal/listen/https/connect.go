@@ -1,0 +1,138 @@
+package https
+
+import (
+	"cmp"
+	"context"
+	"crypto/x509"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"jackfield"
+	"jackfield/internal/gateway"
+)
+
+// A Connector is the handler of CONNECT (RFC 9110, section 9.3.6): the target names a service, to which the client is joined.
+//
+//	CONNECT console.fpga-1:1 HTTP/1.1
+//	Proxy-Authorization: Bearer TOKEN
+//
+// Any port will do, for a name has none. The client has to prove who it is, whatever the rules allow: with a token, sent as
+// Bearer or as the password of Basic, or with a client certificate where the listener asks for them. A password is never
+// taken. Without good credentials the answer is 407, and the name is not looked at.
+//
+// The session ends as soon as the token, the user or the certificate is void, and so when a token expires in its middle.
+//
+// With HTTP/1.1 the connection becomes the stream, and what a client sent after its request without waiting for the answer
+// is the stream's beginning. With HTTP/2 (RFC 9113, section 8.5) it is one stream of the connection, which has no half-close
+// towards the client: what the service ends ends the whole.
+type Connector struct {
+	Gateway  *gateway.Gateway
+	Listener *gateway.Listener
+	Callers  Callers
+}
+
+// Callers knows who credentials belong to. What it refuses is of kind Unauthenticated.
+type Callers interface {
+	Bearer(token string) (Caller, error)
+	Owner(c *x509.Certificate) (Caller, error) // of a client certificate that the handshake has verified
+}
+
+// A Caller is somebody who has proven who they are.
+type Caller struct {
+	Identity   jackfield.Identity
+	MayConnect bool // the credentials are good for that
+
+	// InForce returns a context that ends when the caller is none any more, with the reason as its cause. It is released when
+	// the session is over.
+	InForce func(context.Context) (ctx context.Context, release context.CancelFunc)
+}
+
+// ServeHTTP implements http.Handler.
+func (c *Connector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	conn := r.Context().Value(connectionKey{}).(*connection)
+	ctx, cancel := context.WithCancelCause(conn.ctx) // not the request's, which a client ends that has nothing to send
+	defer cancel(nil)
+	visit, err := c.Gateway.Admit(ctx, c.Listener, conn.client.Source, conn.client.Local)
+	if err != nil {
+		refuseTunnel(w, r, err)
+		return
+	}
+	defer visit.Leave()
+	caller, name, err := c.identify(visit, r)
+	if err != nil {
+		err = visit.Refuse(err)
+		visit.Leave()
+		refuseTunnel(w, r, err)
+		return
+	}
+	inForce, release := caller.InForce(ctx)
+	defer release()
+	defer context.AfterFunc(inForce, func() { cancel(context.Cause(inForce)) })()
+	c.connect(visit, name, newTunnel(w, r, conn))
+}
+
+// identify finds out who asks and for what, in this order: who is nobody learns nothing of names.
+func (c *Connector) identify(visit *gateway.Visit, r *http.Request) (Caller, jackfield.Name, error) {
+	caller, err := c.caller(r)
+	if err != nil {
+		return Caller{}, "", err
+	}
+	visit.Identify(caller.Identity)
+	if !caller.MayConnect {
+		return Caller{}, "", jackfield.Refuse(jackfield.Denied, "this needs a token of scope connect", nil)
+	}
+	name, err := targetOf(r)
+	return caller, name, err
+}
+
+// connect opens the session and serves it. The tunnel is over when it returns.
+func (c *Connector) connect(visit *gateway.Visit, name jackfield.Name, t tunnel) {
+	defer t.end()
+	client, err := t.take()
+	if err != nil {
+		visit.Refuse(jackfield.Refuse(jackfield.Internal, "the connection cannot be taken over", err))
+		return
+	}
+	session, err := visit.Open(string(name), client)
+	if err != nil {
+		visit.Leave() // who is being told takes nobody's place
+		t.refuse(jackfield.AsError(err))
+		return
+	}
+	if err := t.accept(); err != nil {
+		session.Abort(err)
+		return
+	}
+	session.Serve()
+}
+
+// targetOf returns the name in a target of the form name:port. net/http has decoded nothing of RequestURI.
+func targetOf(r *http.Request) (jackfield.Name, error) {
+	const sentence = "the target of CONNECT is the name of a service and any port, such as console.fpga-1:1"
+	colon := strings.LastIndexByte(r.RequestURI, ':')
+	if colon < 0 {
+		return "", jackfield.Refuse(jackfield.Invalid, sentence, nil)
+	}
+	if port, err := strconv.ParseUint(r.RequestURI[colon+1:], 10, 16); err != nil || port == 0 {
+		return "", jackfield.Refuse(jackfield.Invalid, sentence, nil)
+	}
+	name, err := jackfield.ParseName(r.RequestURI[:colon])
+	if err != nil {
+		return "", jackfield.Refuse(jackfield.Invalid, sentence, err)
+	}
+	return name, nil
+}
+
+// statusOf is what a kind of refusal is in HTTP.
+func statusOf(kind jackfield.Kind) int {
+	return cmp.Or(map[jackfield.Kind]int{
+		jackfield.Invalid:         http.StatusBadRequest,
+		jackfield.Denied:          http.StatusForbidden,
+		jackfield.NotFound:        http.StatusNotFound,
+		jackfield.Unauthenticated: http.StatusProxyAuthRequired,
+		jackfield.Busy:            http.StatusConflict,
+		jackfield.Limited:         http.StatusTooManyRequests,
+		jackfield.Unavailable:     http.StatusServiceUnavailable,
+	}[kind], http.StatusInternalServerError)
+}
