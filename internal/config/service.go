@@ -11,7 +11,10 @@ import (
 	"jackfield"
 )
 
-var addressOnly = []string{"`address`"}
+var (
+	addressOnly = []string{"`address`"}
+	websiteOnly = []string{"`address`", "`command`"}
+)
 
 const maxAddress = 64 // addresses of one service
 
@@ -52,6 +55,11 @@ var serviceBlock = &block{
 			doc: "The route `builtin`: a small service that the server has itself, as inetd has them.",
 		},
 		{
+			name: "web", kind: boolean{}, fallback: "false", only: websiteOnly,
+			doc: "The service speaks HTTP, and is a website for browsers and others that are told to use a listener of protocol `https` or `http`, which must publish it, as their proxy: " +
+				"requests for `http://NAME/` go to it, each as a session of its own. `false`: such requests are refused; CONNECT reaches it all the same.",
+		},
+		{
 			name: "idle_timeout", kind: duration{time.Millisecond, math.MaxInt64},
 			doc: "Cut a session in which no byte has moved for so long; the cut comes up to a quarter of that late. Unset: never.",
 		},
@@ -73,6 +81,7 @@ type service struct {
 	inherits  *station // whose listeners hold; nil: its own
 	identity  []hcl.Range
 	device    item
+	website   *hcl.Range // what makes it one; nil: nothing
 }
 
 // service decodes a service, of the station if that is not nil.
@@ -83,6 +92,7 @@ func (s *section) service(of *station) *Service {
 		MaxDuration: s.duration("max_duration"),
 		Limits:      s.limits(),
 		Mapper:      s.mapperName(),
+		Web:         s.boolean("web"),
 		Where:       s.where(s.header),
 	}
 	if s.has("device") {
@@ -103,6 +113,9 @@ func (s *section) service(of *station) *Service {
 	}
 	if jackfield.Name(name) == jackfield.Help {
 		s.fail(s.label.at, "Bad name", "%q is reserved by TCPMUX (RFC 1078).", name)
+	}
+	if out.Web {
+		declared.website = &s.attributes["web"].NameRange
 	}
 	out.Name = jackfield.Name(name)
 	if first, again := s.services.add(name, s.label.at, declared); again {
