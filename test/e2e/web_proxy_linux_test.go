@@ -42,6 +42,13 @@ func website(w http.ResponseWriter, r *http.Request) {
 		sum := sha256.New()
 		n, _ := io.Copy(sum, r.Body)
 		fmt.Fprintf(w, "%d %x", n, sum.Sum(nil))
+	case "/early":
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		io.WriteString(conn, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 4\r\n\r\nBIG\n")
 	case "/events":
 		w.Header().Set("Content-Type", "text/event-stream")
 		fmt.Fprintf(w, "data: begun\n\n")
@@ -215,6 +222,35 @@ func TestWebsiteHostile(t *testing.T) {
 		}
 	}
 	o.expectRecords(t, 4, live.Equal("event", "close"))
+}
+
+// TestWebsiteEarly: what is left of a body when its answer is complete is no request, to whatever it may look like one.
+func TestWebsiteEarly(t *testing.T) {
+	t.Parallel()
+	o := newWebsiteOffice(t)
+	identified := "Proxy-Authorization: Bearer " + o.token(t, "mallory") + "\r\n"
+	for _, listener := range []string{"plain", "web"} {
+		for _, hidden := range []string{
+			"GET /api/v1/health HTTP/1.1\r\nHost: localhost\r\n\r\n",
+			"GET /api/v1/health HTTP/1.1\nHost: localhost\nX: y\n folded\n\n",
+			"CONNECT echo:1 HTTP/1.1\r\nHost: echo:1\r\n" + identified + "\r\n",
+		} {
+			conn := o.dialProxy(t, listener)
+			io.WriteString(conn, "POST http://busy/early HTTP/1.1\r\nHost: busy\r\nContent-Length: 5000\r\n"+identified+"\r\n"+strings.Repeat("A", 100))
+			reader := bufio.NewReader(conn)
+			answer, err := http.ReadResponse(reader, nil)
+			if err != nil {
+				t.Fatalf("by %s: %v", listener, err)
+			}
+			if text, err := io.ReadAll(answer.Body); err != nil || answer.StatusCode != 413 || string(text) != "BIG\n" {
+				t.Errorf("by %s: %s %q, %v", listener, answer.Status, text, err)
+			}
+			io.WriteString(conn, hidden)
+			if rest, _ := io.ReadAll(reader); len(rest) > 0 {
+				t.Errorf("by %s, %.40q is answered with %q", listener, hidden, rest)
+			}
+		}
+	}
 }
 
 // TestWebsiteCut: what cuts a session cuts its answer within a second, and curl can tell that from a whole one.

@@ -15,6 +15,7 @@ type answer struct {
 	control *http.ResponseController // of the writer below
 	limits  Limits
 
+	body     *followedBody // of the request; nil if there is none, or with HTTP/2
 	begun    bool
 	handlers bool // the handler sets the deadline for writing itself
 
@@ -26,7 +27,9 @@ type answer struct {
 // answer begins the answer to a request, and the context that the handler gets.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request) (*answer, context.Context) {
 	ctx, cancel := context.WithCancelCause(r.Context())
+	body, _ := r.Body.(*followedBody)
 	return &answer{
+		body:           body,
 		ResponseWriter: w, control: http.NewResponseController(w), limits: h.Limits,
 		retired: h.retired, cancel: cancel,
 	}, ctx
@@ -38,6 +41,9 @@ func (a *answer) begin() {
 	}
 	a.begun = true
 	a.extend()
+	if a.body.unread() {
+		a.Header().Set("Connection", "close") // see followedBody
+	}
 	if isEventStream(a.Header()) {
 		a.unwatch = context.AfterFunc(a.retired, func() { a.cancel(ErrRetired) })
 	}
@@ -56,6 +62,7 @@ func (a *answer) extend() {
 
 // finish is called when the handler has returned; net/http writes what is left.
 func (a *answer) finish() {
+	a.begin()
 	a.extend()
 	if a.unwatch != nil {
 		a.unwatch()

@@ -69,11 +69,11 @@ func (h *Handler) serveHTTP(ctx context.Context, c *connection) {
 		h.serveLate(c)
 	}
 	<-c.ended
-	if g := guardOf(c.conn); g != nil && g.lingers.Load() {
-		if g.failure == nil {
+	if g := guardOf(c.conn); g != nil && (g.lingers.Load() || g.last.Load()) {
+		if g.failure == nil && g.lingers.Load() {
 			h.refused(ReasonHeader, "a request was refused whose header is too long", "source", c.client.Source)
 		}
-		c.client.Farewell(g.lastWord)
+		c.client.Farewell(func(io.Writer) error { return g.farewell(c.client.Conn) })
 	}
 }
 
@@ -204,66 +204,4 @@ func Hijack(w http.ResponseWriter) (stream jackfield.Stream, read []byte, err er
 		return tlsstream.Of(conn), read, nil
 	}
 	return stream, read, nil
-}
-
-// A guard stands between an HTTP/1.1 connection and net/http, and ends what cannot be read in one way only.
-type guard struct {
-	jackfield.Stream
-	framing framing
-	refused func(error) // is told
-
-	failure error       // once there is one, nothing more is read
-	lingers atomic.Bool // Serve says farewell, so that the refusal arrives
-}
-
-// Read implements net.Conn. net/http answers its error with 400 and closes the connection.
-func (g *guard) Read(p []byte) (int, error) {
-	if g.failure != nil {
-		return 0, g.failure
-	}
-	n, err := g.Stream.Read(p)
-	fine, failure := g.framing.scan(p[:n])
-	if failure != nil {
-		g.failure = failure
-		g.lingers.Store(true)
-		g.refused(failure)
-		return fine, failure
-	}
-	g.lingers.Store(g.framing.oversize()) // for net/http's 431
-	return n, err
-}
-
-// Close implements net.Conn.
-func (g *guard) Close() error {
-	if g.lingers.Load() {
-		return nil
-	}
-	return g.Stream.Close()
-}
-
-// lastWord ends TLS in order.
-func (g *guard) lastWord(io.Writer) error {
-	if conn, ok := g.Stream.(*tls.Conn); ok {
-		return conn.CloseWrite()
-	}
-	return nil
-}
-
-// A tlsGuard lets net/http see the state of TLS.
-type tlsGuard struct{ guard }
-
-// ConnectionState is what net/http looks for.
-func (g *tlsGuard) ConnectionState() tls.ConnectionState {
-	return g.Stream.(*tls.Conn).ConnectionState()
-}
-
-// guardOf returns the guard of a connection, nil for HTTP/2.
-func guardOf(conn net.Conn) *guard {
-	switch g := conn.(type) {
-	case *guard:
-		return g
-	case *tlsGuard:
-		return &g.guard
-	}
-	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/net/http/httpguts"
 )
@@ -13,7 +14,7 @@ import (
 // may see in different places: behind a proxy that reads them otherwise, what follows would be a smuggled request. It is
 // stricter than net/http, which allows bare line feeds, folded lines, repeated lengths, and a length beside chunks.
 //
-// It does not read chunks: a request with chunks is the last one of its connection (see serveRequest).
+// It does not read chunks: a request with chunks is the last one of its connection, for no other is counted.
 type framing struct {
 	max int // bytes of a header, as net/http has it
 
@@ -21,6 +22,8 @@ type framing struct {
 	line   []byte // begun
 	header int    // bytes of this request's so far
 	body   int64  // bytes of it that are to come
+
+	requests atomic.Int64 // whose header has passed
 
 	request
 }
@@ -188,6 +191,9 @@ func (f *framing) endHeader() error {
 		return errConnect
 	case f.hosts > 1 || f.hosts == 0 && !f.http10 && !f.connect:
 		return errHost
+	}
+	f.requests.Add(1)
+	switch {
 	case f.connect || f.chunked > 0:
 		f.part, f.line = rest, nil
 	case f.size > 0:

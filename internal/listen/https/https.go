@@ -16,6 +16,7 @@
 //   - Request.RemoteAddr is the client's true address and port, behind a trusted proxy too; ClientOf has all that is known.
 //   - An answer must be taken by the client within Limits.AnswerTimeout of its beginning and of each flush, and a request's
 //     body come within Limits.BodyTimeout; http.ResponseController changes both.
+//   - A request of HTTP/1 whose body a handler has not read to its end is the last one of its connection.
 //   - The context of an event stream (Content-Type: text/event-stream) ends when the configuration is replaced, with
 //     ErrRetired as its cause: the client comes again, and meets the next one.
 //   - A handler that takes a connection over (Hijack) closes it before it returns. It outlives the configuration.

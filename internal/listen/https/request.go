@@ -21,6 +21,24 @@ func (h *Handler) serveRequest(w http.ResponseWriter, r *http.Request) {
 	}()
 	r.RemoteAddr = c.client.Source.String()
 	setHeaders(w.Header())
+	g := guardOf(c.conn)
+	if g == nil {
+		h.serveRouted(w, r, c)
+		return
+	}
+	r, body, err := g.follow(r)
+	if err != nil {
+		h.refused(ReasonFraming, "a request was refused where none may begin", "source", c.client.Source)
+		panic(http.ErrAbortHandler) // net/http closes the connection
+	}
+	h.serveRouted(w, r, c)
+	if body.unread() && !c.taken.Load() {
+		g.last.Store(true)
+	}
+}
+
+// serveRouted gives a request to whom it is for.
+func (h *Handler) serveRouted(w http.ResponseWriter, r *http.Request, c *connection) {
 	if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
 		w.Header().Set("Connection", "close") // where chunks end nobody has looked at but net/http
 	}
@@ -83,8 +101,10 @@ func (h *Handler) call(handler http.Handler, w http.ResponseWriter, r *http.Requ
 		}
 		if fault != http.ErrAbortHandler {
 			id := h.newID()
-			h.Log.Error("panic while a request was handled", "id", id, "listener", h.Listener.Name, "method", r.Method,
-				"path", r.URL.Path, "panic", fmt.Sprint(fault), "stack", string(debug.Stack()))
+			if untold, due := h.quiet.count("panic"); due {
+				h.Log.Error("panic while a request was handled", "id", id, "listener", h.Listener.Name, "method", r.Method,
+					"path", r.URL.Path, "panic", fmt.Sprint(fault), "stack", string(debug.Stack()), "more_since_last_line", untold)
+			}
 			if a, ok := w.(*answer); ok && !a.begun {
 				p := problem{Status: http.StatusInternalServerError, Kind: jackfield.Internal, Detail: "internal error", ID: id}
 				writeProblem(w, p)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"slices"
+	"sync"
 
 	"jackfield"
 )
@@ -28,6 +29,9 @@ import (
 type WebProxy struct {
 	*Connector
 	Services map[jackfield.Name]bool // those that are reached so; of others a client that may see them is told
+
+	once  sync.Once
+	quiet *quiet // the log of what services do wrong
 }
 
 // ServeHTTP implements http.Handler.
@@ -51,9 +55,12 @@ func (p *WebProxy) pass(v *admitted, w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	newExchange(v, w, r, far).run(session, httputil.ReverseProxy{
-		ErrorLog: slog.NewLogLogger(p.Gateway.Log.Handler(), slog.LevelDebug),
-	})
+	x := newExchange(v, w, r, far)
+	x.run(session, httputil.ReverseProxy{ErrorLog: slog.NewLogLogger(p.Gateway.Log.Handler(), slog.LevelDebug)})
+	if x.fault != nil {
+		p.once.Do(func() { p.quiet = newQuiet(p.Gateway.Log) })
+		p.quiet.note("no_answer", "a service gave no valid answer", "id", v.ID(), "service", v.name, "error", x.fault)
+	}
 	return nil
 }
 

@@ -220,13 +220,13 @@ func TestWebServiceFaults(t *testing.T) {
 			ends func(jackfield.Stream)
 			end  string
 		}{
-			"no HTTP":         {"220 mail.example ESMTP\r\n", end, jackfield.EndFinished},
-			"nothing":         {"", end, jackfield.EndFinished},
-			"half a header":   {"HTTP/1.1 200 OK\r\nContent-", end, jackfield.EndFinished},
+			"no HTTP":         {"220 mail.example ESMTP\r\n", end, errFault.Error()},
+			"nothing":         {"", end, errFault.Error()},
+			"half a header":   {"HTTP/1.1 200 OK\r\nContent-", end, errFault.Error()},
 			"endless header":  {"HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", 200<<10) + "\r\n\r\n", end, ""},
-			"bad length":      {"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", end, jackfield.EndFinished},
-			"two lengths":     {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", end, jackfield.EndFinished},
-			"other protocol":  {"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n", end, jackfield.EndFinished},
+			"bad length":      {"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", end, errFault.Error()},
+			"two lengths":     {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", end, errFault.Error()},
+			"other protocol":  {"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n", end, errFault.Error()},
 			"reset at once":   {"", resetStream, jackfield.EndServiceReset},
 			"silent, and end": {"", func(s jackfield.Stream) { s.Close() }, ""},
 		} {

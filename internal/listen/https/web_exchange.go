@@ -3,9 +3,9 @@ package https
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/http/httputil"
 	"sync"
 	"sync/atomic"
@@ -25,12 +25,16 @@ const (
 
 	// continueTimeout is how long a service may take to ask for a body that the client holds back until it is asked for.
 	continueTimeout = time.Second
+
+	// stuckTime is how long a connection of HTTP/2 may take to break one answer off before it is broken off itself.
+	stuckTime = 500 * time.Millisecond
 )
 
 // The causes with which an exchange ends its session.
 var (
 	errFinished   = errors.New(jackfield.EndFinished)
 	errClientGone = errors.New(jackfield.EndClientReset)
+	errFault      = errors.New("no valid answer")
 )
 
 // An exchange is one request and its answer, between a client and the session that is for the two. To ReverseProxy, which knows
@@ -42,6 +46,7 @@ type exchange struct {
 	request *http.Request
 	upload  *upload // the request's body
 	far     *farEnd // of the session
+	named   *namedFields
 
 	lost atomic.Bool   // the client takes nothing more, or was not understood
 	over chan struct{} // closed when the session has ended
@@ -50,13 +55,18 @@ type exchange struct {
 	mu    sync.Mutex // guards what follows
 	begun bool       // the answer has
 	cut   bool       // the session was, before the answer was complete
+	hints hints      // that came before it
+
+	fault error       // of the service
+	stuck *time.Timer // for a connection of HTTP/2 that takes nothing, not even that a stream is over
 }
 
 func newExchange(v *admitted, w http.ResponseWriter, r *http.Request, far *farEnd) *exchange {
 	x := &exchange{
-		ResponseWriter: w, control: http.NewResponseController(w), visit: v, request: r.WithContext(r.Context()),
-		upload: newUpload(r), far: far, over: make(chan struct{}),
+		ResponseWriter: w, control: http.NewResponseController(w), visit: v,
+		upload: newUpload(r), far: far, named: &namedFields{farEnd: far}, over: make(chan struct{}),
 	}
+	x.request = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{Got1xxResponse: x.hinted}))
 	x.request.Body = x.upload
 	return x
 }
@@ -92,16 +102,30 @@ func (x *exchange) cutOff() {
 	defer x.mu.Unlock()
 	x.cut = true
 	x.upload.interrupt(x.control)
-	if x.begun {
+	if x.begun || x.hints.writing {
 		x.breakOff()
 	}
 }
 
+// breakOff ends the answer.
 func (x *exchange) breakOff() {
+	client := x.visit.connection.client
 	if x.request.ProtoMajor == 1 {
-		x.visit.connection.client.Reset()
-	} else {
-		x.control.SetWriteDeadline(past)
+		client.Reset()
+		return
+	}
+	x.control.SetWriteDeadline(past)
+	if x.stuck == nil {
+		x.stuck = time.AfterFunc(stuckTime, client.Reset)
+	}
+}
+
+// unstick is for when nobody writes any more.
+func (x *exchange) unstick() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.stuck != nil {
+		x.stuck.Stop()
 	}
 }
 
@@ -113,11 +137,14 @@ func (x *exchange) conclude(complete bool) {
 	case x.far.broken():
 	case gone:
 		x.visit.cancel(errClientGone)
+	case x.fault != nil:
+		x.visit.cancel(errFault)
 	default:
 		x.far.CloseWrite()
 		defer time.AfterFunc(serviceEnds, func() { x.visit.cancel(errFinished) }).Stop()
 	}
 	<-x.over
+	x.unstick()
 	if !complete && !x.request.ProtoAtLeast(1, 1) {
 		x.breakOff() // the end of the connection would be that of the answer
 	}
@@ -138,7 +165,7 @@ func (x *exchange) transport() *http.Transport {
 			if dialled.Swap(true) {
 				return nil, errOnce
 			}
-			return x.far, nil
+			return x.named, nil
 		},
 		Protocols: protocols, DisableKeepAlives: true, DisableCompression: true,
 		MaxResponseHeaderBytes: serviceHeaderBytes, ExpectContinueTimeout: continueTimeout,
@@ -148,32 +175,10 @@ func (x *exchange) transport() *http.Transport {
 
 var errOnce = errors.New("a session has one connection")
 
-// rewrite completes the request to the service; ReverseProxy has removed what is between the client and us, and what the client
-// says of proxies before it.
-func (x *exchange) rewrite(r *httputil.ProxyRequest) {
-	r.Out.URL.Scheme, r.Out.URL.Host = "http", r.In.Host
-	r.Out.URL.RawQuery = r.In.URL.RawQuery
-	if r.In.Method == http.MethodOptions && r.In.URL.Path == "" && r.In.URL.RawQuery == "" {
-		r.Out.URL.Path = "*" // RFC 9112, section 3.2.4
-	}
-	r.Out.Trailer = r.In.Trailer // which is complete when the body is
-	r.Out.Header.Add("Via", via(r.In.ProtoMajor, r.In.ProtoMinor))
-}
-
-func (x *exchange) modify(answer *http.Response) error {
-	answer.Header.Add("Via", via(answer.ProtoMajor, answer.ProtoMinor))
-	return nil
-}
-
-// via is our line in the list of proxies (RFC 9110, section 7.6.3).
-func via(major, minor int) string { return fmt.Sprintf("%d.%d jackfield", major, minor) }
-
 // WriteHeader implements http.ResponseWriter.
 func (x *exchange) WriteHeader(status int) {
 	if status < http.StatusOK {
-		if x.request.ProtoAtLeast(1, 1) {
-			x.ResponseWriter.WriteHeader(status)
-		}
+		x.hint(status)
 		return
 	}
 	x.begin()
@@ -181,7 +186,7 @@ func (x *exchange) WriteHeader(status int) {
 	if header["Content-Type"] == nil {
 		header["Content-Type"] = nil // net/http makes none up
 	}
-	x.closeAfterChunks()
+	x.closeAfterBody()
 	x.ResponseWriter.WriteHeader(status)
 }
 
@@ -195,9 +200,10 @@ func (x *exchange) begin() {
 	}
 }
 
-// closeAfterChunks has the connection closed after a request with chunks, see serveRequest.
-func (x *exchange) closeAfterChunks() {
-	if x.request.ProtoMajor == 1 && len(x.request.TransferEncoding) > 0 {
+// closeAfterBody has the connection closed after a request with chunks, see serveRequest, or with a body that is not all here:
+// how much of it will have been read when the answer is complete, nobody knows.
+func (x *exchange) closeAfterBody() {
+	if x.request.ProtoMajor == 1 && (len(x.request.TransferEncoding) > 0 || !x.upload.ended.Load()) {
 		x.Header().Set("Connection", "close")
 	}
 }
@@ -238,6 +244,10 @@ func (x *exchange) refusalOf(err error) *jackfield.Error {
 			return jackfield.Refuse(jackfield.Unavailable, "the session was ended before the service had answered", err)
 		}
 	}
-	return jackfield.Refuse(jackfield.Unavailable, "the service has not answered in HTTP/1.1",
-		&httpError{err, http.StatusBadGateway, "http_protocol_error"})
+	x.fault = err
+	sentence := "the service has not answered in HTTP/1.1"
+	if errors.Is(err, errPretends) {
+		sentence = "the service answers 407, as if it were the proxy"
+	}
+	return jackfield.Refuse(jackfield.Unavailable, sentence, &httpError{err, http.StatusBadGateway, "http_protocol_error"})
 }

@@ -2,6 +2,7 @@ package https
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -15,6 +16,9 @@ func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if x.request.ProtoMajor != 1 {
 		return nil, nil, http.ErrNotSupported
 	}
+	if !x.upload.ended.Load() {
+		return nil, nil, errEarlySwitch
+	}
 	stream, read, err := Hijack(x.ResponseWriter)
 	if err != nil {
 		x.lost.Store(true)
@@ -24,6 +28,8 @@ func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn := &switched{Stream: &begun{Stream: stream, read: read}, exchange: x}
 	return conn, bufio.NewReadWriter(bufio.NewReader(conn), bufio.NewWriter(conn)), nil
 }
+
+var errEarlySwitch = errors.New("the service has switched to another protocol before it had the whole request")
 
 // A switched connection is a client's that speaks another protocol now.
 type switched struct {

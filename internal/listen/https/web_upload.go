@@ -12,6 +12,7 @@ import (
 // interrupted.
 type upload struct {
 	body        io.ReadCloser
+	trailer     http.Header // complete when the body has ended
 	ended       atomic.Bool // in order
 	failed      atomic.Bool // and not because of us
 	interrupted atomic.Bool
@@ -21,7 +22,7 @@ type upload struct {
 }
 
 func newUpload(r *http.Request) *upload {
-	u := &upload{body: r.Body}
+	u := &upload{body: r.Body, trailer: r.Trailer}
 	u.ended.Store(r.ContentLength == 0)
 	return u
 }
@@ -37,6 +38,8 @@ func (u *upload) Read(p []byte) (int, error) {
 	}
 	n, err := u.body.Read(p)
 	if err == io.EOF {
+		stripHops(u.trailer)
+		stripRequest(u.trailer)
 		u.ended.Store(true)
 	} else if err != nil && !u.interrupted.Load() {
 		u.failed.Store(true)
@@ -47,7 +50,7 @@ func (u *upload) Read(p []byte) (int, error) {
 // Close implements io.Closer. It does nothing: net/http closes the body itself, once nobody reads it.
 func (*upload) Close() error { return nil }
 
-// interrupt wakes who waits for more. The connection is good for no other request then.
+// interrupt wakes who waits for more. The connection has no other request then, see followedBody.
 func (u *upload) interrupt(control *http.ResponseController) {
 	if !u.ended.Load() { // otherwise net/http itself is reading, to see whether the client is there
 		u.interrupted.Store(true)
