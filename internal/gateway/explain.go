@@ -41,7 +41,7 @@ func (g *Gateway) Explain(ctx context.Context, l *Listener, asked jackfield.Requ
 		e.gate(1, at.place, "limits", at.level.Limit)
 	}
 	e.rest(outer, decided)
-	service := l.Services[asked.Service]
+	service := l.Service(asked.Service)
 	if service == nil {
 		e.add(Check{4, "listener." + l.Name, "name", Failed, "", "the listener publishes no service of this name"})
 		return e.checks

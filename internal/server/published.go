@@ -40,8 +40,8 @@ func (p published) Services(ctx context.Context, v api.Viewer) []api.Service {
 // seen returns the names of the services of a listener that the viewer may use there.
 func (g *generation) seen(ctx context.Context, l *config.Listener, listener *gateway.Listener, v api.Viewer) []jackfield.Name {
 	if v.Admin {
-		names := make([]jackfield.Name, 0, len(listener.Services))
-		for name := range listener.Services {
+		var names []jackfield.Name
+		for name := range listener.Published() {
 			names = append(names, name)
 		}
 		return names
