@@ -125,7 +125,7 @@ func (l *loader) entrances(d *device) []string {
 	var names []string
 	if d.listeners == nil {
 		for _, from := range l.listeners.order {
-			if from.protocol.links {
+			if from.protocol.linked == "devices" {
 				names = append(names, from.Name)
 			}
 		}
@@ -140,7 +140,7 @@ func (l *loader) entrances(d *device) []string {
 		case found == nil:
 			l.missing(reference.at, "Unknown listener", "%sthere is no listener of this name.%s", l.source(reference.at), didYouMean(name, l.listeners.names()))
 		case found.Protocol == "": // reported already
-		case !found.protocol.links:
+		case found.protocol.linked != "devices":
 			l.fail(reference.at, "Listener for clients", `Devices come by listeners of protocol "mihini"; this one has %q.`, found.Protocol)
 		default:
 			names = append(names, name)

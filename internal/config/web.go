@@ -46,6 +46,10 @@ var webAttributes = []attribute{
 		doc: "Whether a client is asked for a certificate to prove who it is. Browsers ask the person then, so `off` is for them.",
 	},
 	{
+		name: "agents", kind: boolean{}, fallback: "true", only: httpsOnly,
+		doc: "Whether [agents](#agent-name-or-pattern) may enrol and link here.",
+	},
+	{
 		name: "insecure", kind: boolean{}, fallback: "false", only: httpOnly,
 		doc: "Listen for other machines, too. Passwords and tokens are then read by whoever sits on the way. `false`: the host in `listen` must be a loopback address.",
 	},

@@ -36,37 +36,74 @@ const Version = 1
 // ErrFirst says that the other end did not begin with hello, or with one of no version that is known.
 var ErrFirst = errors.New("the other end did not begin with a hello of a version that is known")
 
+// A carrier is what a Conn sends its messages by: an *inedo.Conn, or a frames.
+type carrier interface {
+	Send(command int32, data []byte) error
+	Receive() (inedo.Message, error)
+	Raw() (net.Conn, error)
+	RemoteAddr() net.Addr
+	SetDeadline(time.Time) error
+	SetReadDeadline(time.Time) error
+	SetWriteDeadline(time.Time) error
+	Close() error
+}
+
 // A Conn carries messages in both directions: of a link, or those with which a data connection begins. Send may be called by
 // several goroutines at a time, Receive by one.
 type Conn struct {
-	conn *inedo.Conn
-	me   sender
+	carrier
+	me     sender
+	peeked *inedo.Message // received, but only looked at
 
 	sending sync.Mutex // the seal's counters are in the order of the messages
 	seal    *seal      // nil on outbound links
 }
 
-// Server is the server's end of a link. A key seals it.
+// Server is the server's end of a link, or of a data connection until it calls Join. A key seals it.
 func Server(conn *inedo.Conn, key *Key) *Conn { return newConn(conn, key, fromServer) }
 
-// Agent is the agent's end of a link.
+// Agent is the agent's end.
 func Agent(conn *inedo.Conn, key *Key) *Conn { return newConn(conn, key, fromAgent) }
 
-func newConn(conn *inedo.Conn, key *Key, me sender) *Conn {
-	c := &Conn{conn: conn, me: me}
+// ServerData is the server's end of a data connection of an outbound link. It has no handshake of the Inedo protocol.
+func ServerData(conn net.Conn) *Conn { return newConn(frames{conn}, nil, fromServer) }
+
+// AgentData is the agent's end.
+func AgentData(conn net.Conn) *Conn { return newConn(frames{conn}, nil, fromAgent) }
+
+func newConn(conn carrier, key *Key, me sender) *Conn {
+	c := &Conn{carrier: conn, me: me}
 	if key != nil {
 		c.seal = &seal{key: *key, me: me}
 	}
 	return c
 }
 
-// Data is the same end of a data connection of the same link, whose number counts from 1.
-func (c *Conn) Data(conn *inedo.Conn, number int64) *Conn {
-	data := &Conn{conn: conn, me: c.me}
-	if c.seal != nil {
-		data.seal = c.seal.with(number)
+// Join makes the connection a data connection of a link, whose number counts from 1: from here on it is sealed as such.
+func (c *Conn) Join(link *Conn, number int64) {
+	if link.seal != nil {
+		c.seal = link.seal.with(number)
 	}
-	return data
+}
+
+// Peek returns the message that Receive will return, if it is sealed as it has to be: nothing but what says which seal that is may
+// be believed of it.
+func (c *Conn) Peek() (Message, error) {
+	if c.peeked == nil {
+		received, err := c.carrier.Receive()
+		if err != nil {
+			return nil, err
+		}
+		c.peeked = &received
+	}
+	data := c.peeked.Data
+	if c.seal != nil {
+		if len(data) < SealOverhead {
+			return nil, errSeal
+		}
+		data = data[counterSize : len(data)-sealSize]
+	}
+	return decode(c.me.other(), c.peeked.Command, data)
 }
 
 // Greet sends the server's hello and returns the agent's, which proves that it has the key.
@@ -79,11 +116,12 @@ func (c *Conn) Greet(h ServerHello) (*AgentHello, error) {
 	if err := c.Send(&h); err != nil {
 		return nil, err
 	}
-	m, err := c.receive(func(m Message) {
-		if hello, ok := m.(*AgentHello); ok && c.seal != nil {
-			c.seal.agent = hello.Nonce
-		}
-	})
+	if first, err := c.Peek(); err != nil {
+		return nil, err
+	} else if hello, ok := first.(*AgentHello); ok && c.seal != nil {
+		c.seal.agent = hello.Nonce
+	}
+	m, err := c.Receive()
 	if err != nil {
 		return nil, err
 	}
@@ -97,11 +135,12 @@ func (c *Conn) Greet(h ServerHello) (*AgentHello, error) {
 // Answer receives the server's hello and answers it. The server has not proven yet that it is no recording of itself: its next
 // message does.
 func (c *Conn) Answer(h AgentHello) (*ServerHello, error) {
-	m, err := c.receive(func(m Message) {
-		if hello, ok := m.(*ServerHello); ok && c.seal != nil {
-			c.seal.server = hello.Nonce
-		}
-	})
+	if first, err := c.Peek(); err != nil {
+		return nil, err
+	} else if hello, ok := first.(*ServerHello); ok && c.seal != nil {
+		c.seal.server = hello.Nonce
+	}
+	m, err := c.Receive()
 	if err != nil {
 		return nil, err
 	}
@@ -128,47 +167,25 @@ func (c *Conn) Send(m Message) error {
 	if c.seal != nil {
 		data = c.seal.wrap(m.code(), data)
 	}
-	return c.conn.Send(m.code(), data)
+	return c.carrier.Send(m.code(), data)
 }
 
 // Receive returns the next message. After an error the connection is to be closed.
-func (c *Conn) Receive() (Message, error) { return c.receive(nil) }
-
-// receive lets the first look at a message that is not known yet to be sealed: the other end's nonce is in it.
-func (c *Conn) receive(look func(Message)) (Message, error) {
-	received, err := c.conn.Receive()
-	if err != nil {
-		return nil, err
+func (c *Conn) Receive() (Message, error) {
+	received := c.peeked
+	if c.peeked = nil; received == nil {
+		next, err := c.carrier.Receive()
+		if err != nil {
+			return nil, err
+		}
+		received = &next
 	}
 	data := received.Data
-	if c.seal == nil {
-		return decode(c.me.other(), received.Command, data)
-	}
-	if look != nil && len(data) >= SealOverhead {
-		if m, err := decode(c.me.other(), received.Command, data[counterSize:len(data)-sealSize]); err == nil {
-			look(m)
+	if c.seal != nil {
+		var err error
+		if data, err = c.seal.unwrap(received.Command, data); err != nil {
+			return nil, err
 		}
-	}
-	if data, err = c.seal.unwrap(received.Command, data); err != nil {
-		return nil, err
 	}
 	return decode(c.me.other(), received.Command, data)
 }
-
-// Raw returns the connection below, when its messages have ended and the stream's bytes begin.
-func (c *Conn) Raw() (net.Conn, error) { return c.conn.Raw() }
-
-// RemoteAddr is the address of the other end.
-func (c *Conn) RemoteAddr() net.Addr { return c.conn.RemoteAddr() }
-
-// SetDeadline limits Send and Receive. One that passes is final.
-func (c *Conn) SetDeadline(t time.Time) error { return c.conn.SetDeadline(t) }
-
-// SetReadDeadline limits Receive.
-func (c *Conn) SetReadDeadline(t time.Time) error { return c.conn.SetReadDeadline(t) }
-
-// SetWriteDeadline limits Send.
-func (c *Conn) SetWriteDeadline(t time.Time) error { return c.conn.SetWriteDeadline(t) }
-
-// Close closes the connection.
-func (c *Conn) Close() error { return c.conn.Close() }
