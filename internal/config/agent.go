@@ -117,6 +117,7 @@ type agent struct {
 	*Agent
 	header    hcl.Range
 	mode      hcl.Range // where the encryption is said
+	inbound   bool      // it has an address, good or bad
 	listeners []item
 	listed    bool
 	identity  []hcl.Range
@@ -139,7 +140,7 @@ func (s *section) agent() *Agent {
 	}
 	s.inbound(out)
 	declared := &agent{
-		Agent: out, header: s.header, mode: s.at("encryption"),
+		Agent: out, header: s.header, mode: s.at("encryption"), inbound: s.has("address"),
 		listeners: s.list("listeners"), listed: s.has("listeners"), identity: set.identity,
 	}
 	if first, again := s.agents.add(out.Name, s.label.at, declared); again {
@@ -243,25 +244,34 @@ func (l *loader) checkAgents() {
 	for _, a := range l.agents.order {
 		a.Listeners = l.publishing(a.listeners)
 		if !a.listed && a.Encryption != "aes" {
-			a.Listeners = l.named(func(from *listener) bool { return from.Protocol == "https" })
+			a.Listeners = l.listenersThat(func(from *listener) bool { return from.Protocol == "https" })
 		}
-		if a.Inbound() {
-			if len(a.Offers) > 0 && len(a.Listeners) == 0 && !a.listed {
-				l.warn(a.header, "Services published nowhere", `It lists no "listeners", and there is none of protocol "https".`)
-			}
-			continue
-		}
-		if len(l.named(func(from *listener) bool { return from.Agents })) == 0 {
-			l.warn(a.header, "Agent without a listener", `There is no listener of protocol "https" by which it could come.`)
-		}
-		if a.Encryption == "none" && len(l.named(func(from *listener) bool { return from.Protocol == "agent-data" })) == 0 {
-			l.missing(a.mode, "Agent without a listener", `With encryption = "none" its streams come to a listener of protocol "agent-data", and there is none.`)
+		if a.inbound {
+			l.checkInbound(a)
+		} else {
+			l.checkOutbound(a)
 		}
 	}
 	for _, s := range l.services.order {
-		if a := l.agents.byName[s.Agent]; a != nil && a.Inbound() && a.Encryption == "aes" {
-			l.fail(s.agent.at, "Agent without streams", `%sthis agent, at %s, has encryption = "aes", by which no streams are carried.`, l.source(s.agent.at), a.Where)
+		if a := l.agents.byName[s.Agent]; a != nil && a.inbound && a.Encryption == "aes" {
+			l.fail(s.agent.at, "Agent without streams", `%sthis agent, at %s, has encryption = "aes", which carries no streams.`, l.source(s.agent.at), a.Where)
 		}
+	}
+}
+
+func (l *loader) checkInbound(a *agent) {
+	if len(a.Offers) > 0 && len(a.Listeners) == 0 && !a.listed {
+		l.warn(a.header, "Services published nowhere", `It lists no "listeners", and there is none of protocol "https".`)
+	}
+}
+
+func (l *loader) checkOutbound(a *agent) {
+	if len(l.listenersThat(func(from *listener) bool { return from.Agents })) == 0 {
+		l.warn(a.header, "Agent without a listener", `No listener of protocol "https" lets agents in.`)
+	}
+	plain := l.listenersThat(func(from *listener) bool { return from.protocol.linked == "agents" })
+	if a.Encryption == "none" && len(plain) == 0 {
+		l.missing(a.mode, "Agent without a listener", `With encryption = "none" its streams come to a listener of protocol "agent-data", and there is none.`)
 	}
 }
 

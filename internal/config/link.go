@@ -107,8 +107,8 @@ func (l *loader) warnAnonymous(rules []hcl.Range, listeners []*listener) {
 	}
 }
 
-// named returns the names of the listeners that are wanted.
-func (l *loader) named(wanted func(*listener) bool) []string {
+// listenersThat returns the names of the listeners that are wanted.
+func (l *loader) listenersThat(wanted func(*listener) bool) []string {
 	var names []string
 	for _, from := range l.listeners.order {
 		if wanted(from) {

@@ -61,6 +61,8 @@ type Server struct {
 	metrics  *metrics.Metrics
 	sockets  *listen.Sockets
 	devices  *link.Devices
+	agents   *link.Agents
+	offers   *offers
 	ctx      context.Context         // of what the sockets serve
 	cut      context.CancelCauseFunc // ends ctx
 	running  sync.WaitGroup          // what ends with ctx
@@ -117,6 +119,7 @@ func Start(o Options) (_ *Server, err error) {
 	}
 	s.followDevices(s.ctx)
 	s.tellDevices(s.ctx)
+	s.tellAgents(s.ctx)
 	s.running.Go(func() { s.api.Run(s.ctx) })
 	return s, nil
 }
@@ -160,7 +163,8 @@ func (s *Server) open(o Options) error {
 	}
 	s.sessions = gateway.NewSessions(s.instance.run())
 	s.metrics = metrics.New(s.version)
-	s.devices = link.NewDevices()
+	s.devices, s.agents = link.NewDevices(), link.NewAgents()
+	s.offers = newOffers(s)
 	s.metrics.Register(deviceMetrics{s.devices})
 	s.launcher = command.NewLauncher()
 	s.hub = api.NewHub()
@@ -170,6 +174,8 @@ func (s *Server) open(o Options) error {
 		gateway:  gateway.Gateway{Sessions: s.sessions, Recorder: s.recorder(o.Recorder), Log: s.log},
 		limits:   new(access.LimitTable),
 		devices:  s.devices,
+		agents:   s.agents,
+		offers:   s.offers,
 		mappers:  &mapper.Table{Log: s.log, Observe: s.observeMapper},
 		launcher: s.launcher,
 		state:    s.state,
@@ -255,6 +261,8 @@ func (s *Server) install(c *config.Config) error {
 	}
 	s.current = next
 	s.number++
+	s.offers.renew(next)
+	s.running.Go(s.followOffers)
 	for _, l := range next.servers {
 		if address := s.sockets.Addr(l); address != nil {
 			s.log.Info("listening", "listener", l.Name, "protocol", next.listeners[l.Name].Protocol,

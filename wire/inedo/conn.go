@@ -68,7 +68,8 @@ func (c *Conn) ConnectionState() (tls.ConnectionState, bool) {
 	return stream.ConnectionState(), true
 }
 
-// Close closes the connection. Send and Receive that wait return.
+// Close closes the connection; Send and Receive that wait return. In ModeSSL it tells the peer, and if that does not read it
+// takes up to 5 s. Whoever is in a hurry closes the connection that the handshake was given.
 func (c *Conn) Close() error { return c.stream.Close() }
 
 // LocalAddr returns the address on this side.

@@ -65,7 +65,7 @@ func within(ctx context.Context, conn net.Conn, timeout time.Duration, run func(
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	c, err := run(&handshake{ctx, conn})
-	if !stop() && ctx.Err() != nil {
+	if !stop() {
 		err = context.Cause(ctx)
 	}
 	if err == nil {
