@@ -73,6 +73,9 @@ func (l *AgentLink) Tunnel(ctx context.Context, t control.Tunnel) error {
 	return problem(m.(*control.TunnelResult).Problem)
 }
 
+// Cut ends the link, with why as the cause. It does not wait for the end.
+func (l *AgentLink) Cut(why error) { l.cancel(why) }
+
 // Publish asks again what is published of the services that the agent offers.
 func (l *AgentLink) Publish() { l.publish() }
 

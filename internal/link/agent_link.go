@@ -53,6 +53,9 @@ type answer struct {
 
 // An AgentHandler is told what agents say.
 type AgentHandler interface {
+	// Arrived is called when the agent has a link.
+	Arrived(*AgentLink)
+
 	// Registered returns which of the services that the agent offers are published.
 	Registered(*AgentLink, []control.Service) []control.Published
 
@@ -79,6 +82,7 @@ func (a *Agents) Serve(ctx context.Context, arrival AgentArrival, conn *control.
 	}
 	l.ctx, l.cancel = context.WithCancelCause(ctx)
 	a.enter(l)
+	handler.Arrived(l)
 	stop := context.AfterFunc(l.ctx, func() { conn.Close() })
 	l.pings = time.AfterFunc(0, l.tick) // the first message proves to an inbound agent that the server is no recording
 	err := l.receive()

@@ -47,6 +47,7 @@ func NewAgents() *Agents {
 type AgentArrival struct {
 	ID       string // of the request that became the link
 	Agent    string // its name
+	Serial   string // of its certificate; empty: it has shown none
 	Listener string // empty: the server has dialled
 	Source   netip.AddrPort
 	Hello    *control.AgentHello

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"jackfield"
@@ -87,6 +88,11 @@ func (b *builder) build(c *config.Config) (*generation, error) {
 		g.servers = append(g.servers, g.server(l))
 	}
 	g.checkUnpublished()
+	for _, a := range c.Agents {
+		if a.Inbound() {
+			g.checkInbound(a)
+		}
+	}
 	if err := peopleOf(c).Check(); err != nil {
 		g.fail(err)
 	}
@@ -195,7 +201,7 @@ func (g *generation) route(l *config.Listener, s *config.Service) (jackfield.Rou
 	case s.Command != nil:
 		return newCommand(s.Command, g.config.ProgramOf(l, s), g.launcher, g.log)
 	case s.Agent != "" && len(s.Addresses) > 0:
-		return agent.Address(g.agents, s.Agent, s.Addresses[0]), nil
+		return agent.Address(g.agents, s.Agent, withHost(s.Addresses[0])), nil
 	case s.Agent != "":
 		return agent.Offered(g.agents, s.Agent, s.Name), nil
 	case s.Device != "":
@@ -285,4 +291,12 @@ func (g *generation) hasLimitMessage(l *config.Listener) bool {
 		}
 	}
 	return message != ""
+}
+
+// withHost completes ":port", which means the agent's own machine.
+func withHost(address string) string {
+	if strings.HasPrefix(address, ":") {
+		return "127.0.0.1" + address
+	}
+	return address
 }

@@ -102,7 +102,7 @@ func (o *offers) publish(g *generation, l *link.AgentLink, s messages.Service) (
 	if block == nil {
 		block = g.defaultAgent()
 	}
-	enrolled, _ := g.state.roll.Get(l.Agent)
+	enrolled, _ := g.state.agents.Get(l.Agent)
 	if !mayOffer(name, block.Offers) && !mayOffer(name, enrolled.Offers) {
 		return "neither its enrolment nor the configuration lets it offer a service of this name"
 	}

@@ -61,13 +61,18 @@ type Server struct {
 	metrics  *metrics.Metrics
 	sockets  *listen.Sockets
 	devices  *link.Devices
+	links    agentLinks
 	agents   *link.Agents
 	offers   *offers
-	ctx      context.Context         // of what the sockets serve
-	cut      context.CancelCauseFunc // ends ctx
-	running  sync.WaitGroup          // what ends with ctx
-	admins   []*admin.Server
-	ready    atomic.Bool
+	dialling dialling
+
+	agentBytes agentBytes
+
+	ctx     context.Context         // of what the sockets serve
+	cut     context.CancelCauseFunc // ends ctx
+	running sync.WaitGroup          // what ends with ctx
+	admins  []*admin.Server
+	ready   atomic.Bool
 
 	reloading sync.Mutex // held during a reload; before mu
 	restoring sync.Mutex // held during a restore
@@ -164,6 +169,7 @@ func (s *Server) open(o Options) error {
 	s.sessions = gateway.NewSessions(s.instance.run())
 	s.metrics = metrics.New(s.version)
 	s.devices, s.agents = link.NewDevices(), link.NewAgents()
+	s.links = liveLinks{s}
 	s.offers = newOffers(s)
 	s.metrics.Register(deviceMetrics{s.devices})
 	s.launcher = command.NewLauncher()
@@ -201,6 +207,7 @@ func (s *Server) newAPI() *api.Server {
 		Services:      published{s},
 		Sessions:      control,
 		Devices:       control,
+		Agents:        agents{s},
 		Configuration: control,
 		Journal:       journal.NewReader(s.state.records),
 		Certificates:  certificates{s},
@@ -214,7 +221,7 @@ func (s *Server) observeMapper(name string, outcome mapper.Outcome, took time.Du
 
 // recorder tells the audit log first: it alone can fail.
 func (s *Server) recorder(extra jackfield.Recorder) jackfield.Recorder {
-	all := []jackfield.Recorder{s.state.audit, s.metrics, s.hub.Recorder()}
+	all := []jackfield.Recorder{s.state.audit, s.metrics, s.hub.Recorder(), &s.agentBytes}
 	if extra != nil {
 		all = append(all, extra)
 	}
@@ -263,6 +270,7 @@ func (s *Server) install(c *config.Config) error {
 	s.number++
 	s.offers.renew(next)
 	s.running.Go(s.followOffers)
+	s.dialAgents(c)
 	for _, l := range next.servers {
 		if address := s.sockets.Addr(l); address != nil {
 			s.log.Info("listening", "listener", l.Name, "protocol", next.listeners[l.Name].Protocol,

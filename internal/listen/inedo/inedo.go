@@ -56,9 +56,16 @@ type Handler struct {
 	Log *slog.Logger
 }
 
-// A PeerFunc tells the name of the agent whose certificate was verified. The context that it makes of ctx ends when the
-// certificate becomes void; release is called when it is not needed any more.
-type PeerFunc func(ctx context.Context, c *x509.Certificate) (agent string, inForce context.Context, release func(), err error)
+// A PeerFunc tells whose certificate was verified.
+type PeerFunc func(ctx context.Context, c *x509.Certificate) (Peer, error)
+
+// A Peer is an agent that is known by its certificate.
+type Peer struct {
+	Agent   string
+	Serial  string          // of the certificate
+	InForce context.Context // ends when the certificate becomes void
+	Release func()          // of InForce; is called when that is not needed any more
+}
 
 // Control serves the link of an agent until it ends, and closes the connection.
 func (h *Handler) Control(ctx context.Context, conn *tls.Conn, c *listen.Client) {
@@ -70,22 +77,22 @@ func (h *Handler) Control(ctx context.Context, conn *tls.Conn, c *listen.Client)
 	}
 	defer visit.Leave()
 	visit.Identify(jackfield.Identity{Proof: jackfield.ProofCertificate})
-	agent, ctx, release, err := h.Peer(ctx, conn.ConnectionState().PeerCertificates[0])
+	peer, err := h.Peer(ctx, conn.ConnectionState().PeerCertificates[0])
 	if err != nil {
 		visit.Refuse(jackfield.Refuse(jackfield.Denied, "unknown agent", err))
 		return
 	}
-	defer release()
-	messages, hello, err := h.greet(ctx, conn, agent)
+	defer peer.Release()
+	messages, hello, err := h.greet(peer.InForce, conn, peer.Agent)
 	if err != nil {
-		if ctx.Err() == nil {
-			visit.Refuse(jackfield.Refuse(jackfield.Invalid, "not an agent", fmt.Errorf("agent %s: %w", agent, err)))
+		if peer.InForce.Err() == nil {
+			visit.Refuse(jackfield.Refuse(jackfield.Invalid, "not an agent", fmt.Errorf("agent %s: %w", peer.Agent, err)))
 		}
 		return
 	}
-	_, plain := h.DataAt(agent)
-	h.serve(ctx, visit, messages, link.AgentArrival{
-		ID: visit.ID(), Agent: agent, Listener: h.Listener.Name, Source: c.Source, Hello: hello, Plain: plain,
+	_, plain := h.DataAt(peer.Agent)
+	h.serve(peer.InForce, visit, messages, link.AgentArrival{
+		ID: visit.ID(), Agent: peer.Agent, Serial: peer.Serial, Listener: h.Listener.Name, Source: c.Source, Hello: hello, Plain: plain,
 	})
 }
 
@@ -140,14 +147,14 @@ func endOf(ctx context.Context, err error) jackfield.End {
 
 // Data serves a connection that an agent has opened for a stream, until both have ended, and closes it.
 func (h *Handler) Data(ctx context.Context, conn *tls.Conn, c *listen.Client) {
-	agent, ctx, release, err := h.Peer(ctx, conn.ConnectionState().PeerCertificates[0])
+	peer, err := h.Peer(ctx, conn.ConnectionState().PeerCertificates[0])
 	if err != nil {
 		conn.Close()
 		h.Log.Warn("data connection refused", "listener", h.Listener.Name, "source", c.Source, "error", err)
 		return
 	}
-	defer release()
-	h.attach(ctx, control.ServerData(conn), agent, c)
+	defer peer.Release()
+	h.attach(peer.InForce, control.ServerData(conn), peer.Agent, c)
 }
 
 // attach waits for the ticket of a data connection.
