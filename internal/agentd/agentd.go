@@ -52,6 +52,10 @@ type Options struct {
 // Renewal is what the agent has to do with its certificate; *membership.Membership is one. All is in PEM.
 type Renewal interface {
 	NeedsRenewal(now time.Time) bool
+
+	// Rotated says whether a connection shows that the server has a new authority, so that it is time, too.
+	Rotated(tls.ConnectionState) bool
+
 	Request() ([]byte, error)
 	Save(certificate, authorities []byte) error
 
@@ -90,7 +94,7 @@ type Agent struct {
 	offer   atomic.Pointer[Offer]
 	started time.Time
 
-	streams sync.WaitGroup
+	streams *streams
 	opened  atomic.Int64
 	running atomic.Int64
 	past    relayed // by streams that have ended
@@ -98,9 +102,8 @@ type Agent struct {
 	life    context.Context // of the tunnels
 	die     context.CancelCauseFunc
 
-	draining atomic.Bool
-	drained  chan struct{} // closed when the server has asked for it
-	drain    sync.Once
+	drained chan struct{} // closed when the server has asked the agent to end
+	drain   sync.Once
 
 	mu   sync.Mutex // guards what follows
 	link *link      // the one that is up; nil
@@ -113,7 +116,7 @@ type relayed struct{ toServices, fromServices atomic.Int64 }
 // New makes an agent ready.
 func New(o Options, offer Offer) *Agent {
 	a := &Agent{
-		Options: o, started: time.Now(), drained: make(chan struct{}), live: make(map[*relay.Counters]struct{}),
+		Options: o, started: time.Now(), streams: newStreams(), drained: make(chan struct{}), live: make(map[*relay.Counters]struct{}),
 	}
 	a.life, a.die = context.WithCancelCause(context.Background())
 	a.offer.Store(&offer)
@@ -181,23 +184,26 @@ func (a *Agent) status() *control.Status {
 	return s
 }
 
-// stop begins to drain: the server is told, if it did not ask for it.
-func (a *Agent) stop(reason string) {
-	a.draining.Store(true)
-	if l := a.current(); l != nil && reason != "" {
-		l.send(&control.Drain{Reason: reason})
+// wait waits until the agent is to end, and returns why. From then on no stream begins, and the server has been told.
+func (a *Agent) wait(ctx context.Context) error {
+	var why error
+	select {
+	case <-ctx.Done():
+		why = context.Cause(ctx)
+	case <-a.drained:
+		why = ErrDrained
 	}
+	a.streams.close()
+	if l := a.current(); l != nil && why != ErrDrained {
+		l.leave()
+	}
+	return why
 }
 
 // settle waits until no stream is open, or DrainTimeout has passed, or cutNow is closed.
 func (a *Agent) settle(cutNow <-chan struct{}) {
-	over := make(chan struct{})
-	go func() {
-		a.streams.Wait()
-		close(over)
-	}()
 	select {
-	case <-over:
+	case <-a.streams.over:
 	case <-time.After(a.DrainTimeout):
 	case <-cutNow:
 	}

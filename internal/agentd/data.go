@@ -17,7 +17,7 @@ import (
 
 // attach opens a data connection that the server has asked for.
 func (l *link) attach(m *control.Attach) {
-	if l.opener == nil || l.agent.draining.Load() {
+	if l.opener == nil || l.agent.streams.isClosed() {
 		l.send(&control.Close{Stream: m.Number, Reason: "the agent opens no data connections now"})
 		return
 	}
@@ -25,7 +25,7 @@ func (l *link) attach(m *control.Attach) {
 		conn, err := l.opener.connect(l.ctx, l.hello, m.Ticket)
 		if err != nil {
 			if l.ctx.Err() == nil {
-				l.agent.Log.Warn("no data connection to the server", "error", explain(err, time.Now()))
+				l.agent.Log.Warn("no data connection to the server", "error", l.agent.explain(err))
 				l.send(&control.Close{Stream: m.Number, Reason: "the agent cannot connect for data"})
 			}
 			return
@@ -51,9 +51,17 @@ func (l *link) data(conn *control.Conn) {
 		l.agent.Log.Warn("data connection closed: it did not begin with open")
 		return
 	}
-	l.agent.streams.Add(1)
-	defer l.agent.streams.Done()
+	if !l.agent.streams.begin() {
+		refuse(conn, open, jackfield.Refuse(jackfield.Unavailable, "the agent is about to end, try again later", nil))
+		return
+	}
+	defer l.agent.streams.end()
 	l.serve(conn, open, stop)
+}
+
+func refuse(conn *control.Conn, open *control.Open, why *jackfield.Error) {
+	conn.SetDeadline(time.Now().Add(helloTimeout))
+	conn.Send(&control.OpenResult{Stream: open.Stream, Kind: why.Kind, Sentence: why.Message})
 }
 
 // serve opens the service and joins it to the connection.
@@ -63,8 +71,7 @@ func (l *link) serve(conn *control.Conn, open *control.Open, stop func() bool) {
 	if err != nil {
 		refusal := jackfield.AsError(err)
 		log.Warn("stream refused", "kind", refusal.Kind, "error", err)
-		conn.SetDeadline(time.Now().Add(helloTimeout))
-		conn.Send(&control.OpenResult{Stream: open.Stream, Kind: refusal.Kind, Sentence: refusal.Message})
+		refuse(conn, open, refusal)
 		return
 	}
 	defer service.Close()
@@ -95,9 +102,6 @@ func streamOf(conn net.Conn) jackfield.Stream {
 
 // open opens the service that a stream is for, if its owner offers it.
 func (a *Agent) open(ctx context.Context, open *control.Open) (jackfield.Stream, error) {
-	if a.draining.Load() {
-		return nil, jackfield.Refuse(jackfield.Unavailable, "the agent is about to end, try again later", nil)
-	}
 	route, err := a.route(open)
 	if err != nil {
 		return nil, err

@@ -34,18 +34,10 @@ func (a *Agent) Dial(ctx context.Context, server Server, cutNow <-chan struct{})
 		defer close(done)
 		a.keep(serving, d)
 	}()
-	var why error
-	select {
-	case <-ctx.Done():
-		why = context.Cause(ctx)
-		a.stop("the agent is about to end")
-	case <-a.drained:
-		why = ErrDrained
-	}
+	why := a.wait(ctx)
 	a.settle(cutNow)
 	cut(why)
 	<-done
-	a.streams.Wait()
 	a.die(why)
 	a.tunnels.wait()
 	return why
@@ -63,7 +55,7 @@ func (a *Agent) keep(ctx context.Context, d *dialler) {
 			lost = time.Now()
 		}
 		wait := control.Pause(time.Since(lost))
-		a.Log.Warn("no link to the server", "server", d.Address, "error", explain(err, time.Now()), "again_in", wait.Round(time.Millisecond).String())
+		a.Log.Warn("no link to the server", "server", d.Address, "error", a.explain(err), "again_in", wait.Round(time.Millisecond).String())
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):
@@ -77,6 +69,7 @@ func (a *Agent) dialOnce(ctx context.Context, d *dialler, up func()) error {
 	if err != nil {
 		return err
 	}
+	rotated := a.Renewal != nil && a.Renewal.Rotated(conn.ConnectionState())
 	agent, err := inedo.Accept(ctx, conn, inedo.AgentConfig{
 		Options: inedo.Options{MinProtocol: inedo.V2, Timeout: helloTimeout, MaxData: control.MaxData},
 	})
@@ -84,6 +77,7 @@ func (a *Agent) dialOnce(ctx context.Context, d *dialler, up func()) error {
 		return err
 	}
 	l := newLink(a, control.Agent(agent, nil), d)
+	l.rotated = rotated
 	return l.run(ctx, up)
 }
 

@@ -33,6 +33,9 @@ type link struct {
 	ctx    context.Context // of the streams; ends with the link
 	cancel context.CancelCauseFunc
 	tasks  sync.WaitGroup
+
+	rotated bool      // the server has a new authority
+	asked   time.Time // when a certificate was asked for last; like rotated, of the goroutine that receives
 }
 
 func newLink(a *Agent, conn *control.Conn, o opener) *link {
@@ -65,16 +68,26 @@ func (l *link) run(ctx context.Context, up func()) error {
 	l.agent.use(l)
 	defer l.agent.forget(l)
 	l.agent.Log.Info("linked", "server", l.conn.RemoteAddr().String(), "name", l.hello.Agent, "version", l.hello.Server)
-	if l.register() != nil {
+	if l.begin() != nil {
 		return context.Cause(l.ctx)
 	}
-	l.renew()
 	if err = l.take(first); err == nil {
 		err = l.receive()
 	}
 	l.cancel(err)
 	return context.Cause(l.ctx)
 }
+
+// begin says what the agent offers; or, if it has been told to end meanwhile, that.
+func (l *link) begin() error {
+	if l.agent.streams.isClosed() {
+		return l.leave()
+	}
+	return l.register()
+}
+
+// leave says that the agent takes no new streams.
+func (l *link) leave() error { return l.send(&control.Drain{Reason: "the agent is about to end"}) }
 
 func (l *link) receive() error {
 	for {
@@ -96,6 +109,7 @@ func (l *link) receive() error {
 func (l *link) take(m control.Message) error {
 	switch m := m.(type) {
 	case *control.Ping:
+		l.renew()
 		return l.send(&control.Pong{Number: m.Number})
 	case *control.Attach:
 		l.attach(m)
@@ -105,7 +119,6 @@ func (l *link) take(m control.Message) error {
 		l.registered(m)
 	case *control.Drain:
 		l.agent.Log.Info("the server has asked the agent to end", "reason", m.Reason)
-		l.agent.stop("")
 		l.agent.drain.Do(func() { close(l.agent.drained) })
 	case *control.Reload:
 		return l.send(&control.Reloaded{Problem: l.agent.reload()})
@@ -124,8 +137,7 @@ func (l *link) take(m control.Message) error {
 }
 
 func (l *link) send(m control.Message) error {
-	l.conn.SetWriteDeadline(time.Now().Add(helloTimeout))
-	err := l.conn.Send(m)
+	err := l.conn.SendWithin(helloTimeout, m)
 	if err != nil {
 		l.cancel(err)
 	}
@@ -157,12 +169,16 @@ func (a *Agent) reload() (problem string) {
 	return ""
 }
 
-// renew asks for a new certificate, if it is time.
+// renewPause is how long the agent waits before it asks for a certificate again.
+const renewPause = time.Hour
+
+// renew asks for a new certificate, if it is time. It is called with each ping.
 func (l *link) renew() {
-	r := l.agent.Renewal
-	if r == nil || !r.NeedsRenewal(time.Now()) {
+	r, now := l.agent.Renewal, time.Now()
+	if r == nil || now.Sub(l.asked) < renewPause || !l.rotated && !r.NeedsRenewal(now) {
 		return
 	}
+	l.asked = now
 	request, err := r.Request()
 	if err != nil {
 		l.agent.Log.Error("the certificate cannot be renewed", "error", err)
@@ -180,5 +196,6 @@ func (l *link) renewed(m *control.Renewed) {
 		l.agent.Log.Error("the certificate was not renewed", "error", err)
 		return
 	}
+	l.rotated = false
 	l.agent.Log.Info("certificate renewed")
 }

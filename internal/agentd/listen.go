@@ -1,6 +1,7 @@
 package agentd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -19,7 +20,7 @@ type Listening struct {
 	Key      control.Key       // seals the messages
 
 	Allowed       []netip.Prefix // where servers may come from; nil: everywhere
-	MaxHandshakes int            // at once; more wait in the kernel's queue
+	MaxHandshakes int            // at once (100); more wait in the kernel's queue
 }
 
 // Listen serves the servers that connect until ctx ends, as Dial does. It closes the listener.
@@ -27,22 +28,15 @@ func (a *Agent) Listen(ctx context.Context, listener net.Listener, o Listening, 
 	serving, cut := context.WithCancelCause(context.Background())
 	defer cut(context.Canceled)
 	var connections sync.WaitGroup
-	accepting, refuse := context.WithCancel(serving)
-	defer refuse()
+	accepting, stop := context.WithCancel(serving)
+	defer stop()
 	accepted := make(chan struct{})
 	go func() {
 		defer close(accepted)
 		a.accept(accepting, serving, listener, o, &connections)
 	}()
-	var why error
-	select {
-	case <-ctx.Done():
-		why = context.Cause(ctx)
-		a.stop("the agent is about to end")
-	case <-a.drained:
-		why = ErrDrained
-	}
-	refuse()
+	why := a.wait(ctx)
+	stop()
 	listener.Close()
 	<-accepted
 	a.settle(cutNow)
@@ -53,12 +47,14 @@ func (a *Agent) Listen(ctx context.Context, listener net.Listener, o Listening, 
 	return why
 }
 
+const defaultMaxHandshakes = 100
+
 // acceptPause is the pause after an error of Accept, such as too many open files.
 const acceptPause = time.Second
 
 // accept accepts connections until accepting ends, and serves them until serving does.
 func (a *Agent) accept(accepting, serving context.Context, listener net.Listener, o Listening, connections *sync.WaitGroup) {
-	room := make(chan struct{}, o.MaxHandshakes)
+	room := make(chan struct{}, cmp.Or(o.MaxHandshakes, defaultMaxHandshakes))
 	for accepting.Err() == nil {
 		select {
 		case room <- struct{}{}:
@@ -146,6 +142,7 @@ func (a *Agent) greet(ctx context.Context, socket *net.TCPConn, o Listening, rel
 		if o.Protocol.Mode == inedo.ModeAES {
 			return errors.New("streams are not carried with AES, which has neither integrity nor protection against replay")
 		}
+		stop() // a stream that is cut is to end with a reset: data sees to it
 		link.data(messages)
 		return nil
 	}

@@ -1,6 +1,7 @@
 package agentd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,10 +61,10 @@ func (l *link) tunnel(m *control.Tunnel) {
 // tunnelEnds completes what was asked for from the agent's configuration, and checks it against the allow-list.
 func (a *Agent) tunnelEnds(m *control.Tunnel) (server, local string, err error) {
 	offer := a.offer.Load()
-	if server, err = merge(m.ServerAddress, m.ServerPort, offer.Tunnel.Server); err != nil {
+	if server, err = merge(m.ServerAddress, m.ServerPort, offer.Tunnel.Server, ""); err != nil {
 		return "", "", fmt.Errorf("the Mihini server: %w", err)
 	}
-	if local, err = merge(m.LocalAddress, m.LocalPort, offer.Tunnel.Local); err != nil {
+	if local, err = merge(m.LocalAddress, m.LocalPort, offer.Tunnel.Local, "127.0.0.1"); err != nil {
 		return server, "", fmt.Errorf("the local service: %w", err)
 	}
 	if offer.Allow == nil {
@@ -72,12 +73,10 @@ func (a *Agent) tunnelEnds(m *control.Tunnel) (server, local string, err error) 
 	return server, local, offer.Allow(local)
 }
 
-// merge completes an address and a port from "host:port".
-func merge(address string, port int32, configured string) (string, error) {
+// merge completes an address and a port from "host:port", and one without a host by another.
+func merge(address string, port int32, configured, fallback string) (string, error) {
 	host, number, _ := net.SplitHostPort(configured)
-	if address != "" {
-		host = address
-	}
+	host = cmp.Or(address, host, fallback)
 	if port != 0 {
 		number = strconv.Itoa(int(port))
 	}

@@ -27,9 +27,15 @@ func (c *call) agents() []Agent {
 		if !all[i].Since.IsZero() {
 			all[i].Rate = rate(links[i])
 		}
-		all[i].Offers, all[i].Services = list(all[i].Offers), list(all[i].Services)
+		all[i] = all[i].whole()
 	}
 	return all
+}
+
+// whole has no list that is null.
+func (a Agent) whole() Agent {
+	a.Offers, a.Services = list(a.Offers), list(a.Services)
+	return a
 }
 
 // asSession is a link as far as rates are concerned.
@@ -40,10 +46,11 @@ func (a *Agent) asSession() Session {
 	}
 }
 
-func (c *call) agent() (Agent, error) {
-	name := strings.ToLower(c.r.PathValue("name"))
+func (c *call) agent() (Agent, error) { return c.agentNamed(c.r.PathValue("name")) }
+
+func (c *call) agentNamed(name string) (Agent, error) {
 	for _, a := range c.agents() {
-		if a.Name == name {
+		if strings.EqualFold(a.Name, name) {
 			return a, nil
 		}
 	}
@@ -70,7 +77,7 @@ func enrollAgent(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n.Owner == nil && c.isNewAgent(n.Name) {
+	if _, unknown := c.agentNamed(n.Name); n.Owner == nil && unknown != nil {
 		owner = c.self()
 	}
 	made, err := c.server.Agents.Enroll(c.changing(), n, owner, c.who.Identity.User)
@@ -79,6 +86,7 @@ func enrollAgent(c *call) (any, error) {
 	}
 	c.about("agent", made.Agent.Name)
 	c.location = Base + "/agents/" + url.PathEscape(made.Agent.Name)
+	made.Agent = made.Agent.whole()
 	c.tellAgent(made.Agent, "enrolled")
 	return made, nil
 }
@@ -96,15 +104,6 @@ func (c *call) ownerOfAgent(name *string) (*identity.User, error) {
 		return nil, err
 	}
 	return &user, nil
-}
-
-func (c *call) isNewAgent(name string) bool {
-	for _, a := range c.server.Agents.Agents() {
-		if strings.EqualFold(a.Name, name) {
-			return false
-		}
-	}
-	return true
 }
 
 // self is the caller as a user; nil on the Unix socket.
@@ -141,7 +140,7 @@ func changeAgent(c *call) (any, error) {
 		c.tellAgent(a, "renamed to "+changed.Name)
 	}
 	c.tellAgent(changed, "changed")
-	return changed, nil
+	return changed.whole(), nil
 }
 
 func deleteAgent(c *call) (any, error) {
@@ -178,7 +177,9 @@ func joinAgent(c *call) (any, error) {
 		return nil, err
 	}
 	c.about("agent", joined.Name)
-	c.tellAgent(Agent{Name: joined.Name}, "joined")
+	a, _ := c.agentNamed(joined.Name)
+	a.Name = joined.Name
+	c.tellAgent(a, "joined")
 	return joined, nil
 }
 

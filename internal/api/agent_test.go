@@ -145,16 +145,3 @@ func TestWrongTokensAreSlowedDown(t *testing.T) {
 		t.Errorf("%s, Retry-After %q", answer.Status, answer.Header.Get("Retry-After"))
 	}
 }
-
-func TestAgentEvents(t *testing.T) {
-	s := apitest.New(t)
-	admin := s.Client(t, s.Admin)
-	mark := s.Hub
-	mark.Publish(api.Event{Type: api.AgentConnected, Subject: "roof-1", User: "bob"})
-	if _, err := admin.EnrollAgent(t.Context(), api.NewAgent{Name: "edge-8"}); err != nil {
-		t.Fatal(err)
-	}
-	if err := admin.RemoveAgent(t.Context(), "edge-8"); err != nil {
-		t.Fatal(err)
-	}
-}

@@ -79,7 +79,7 @@ Start with "jackfield demo".`,
 	root.AddCommand(
 		newServe(), newDemo(), newCheck(), newReload(),
 		newLogin(), newLogout(), newStatus(), newContext(), newList(), newConnect(), newForward(), newAudit(), newSSHConfig(),
-		newSessions(), newDisconnect(), newDevices(), newWhy(),
+		newSessions(), newDisconnect(), newDevices(), newAgent(), newWhy(),
 		newUser(), newToken(), newCertificate(), newBackup(), newRestore(),
 		newTCPMUX(), newMapper(), newMihini(), newImport(), newVersion(),
 	)

@@ -76,8 +76,8 @@ func (l *AgentLink) Tunnel(ctx context.Context, t control.Tunnel) error {
 // Cut ends the link, with why as the cause. It does not wait for the end.
 func (l *AgentLink) Cut(why error) { l.cancel(why) }
 
-// Publish asks again what is published of the services that the agent offers.
-func (l *AgentLink) Publish() { l.publish() }
+// Publish asks again what is published of the services that the agent offers. It does not wait for that, nor for the agent.
+func (l *AgentLink) Publish() { go l.publish() }
 
 func problem(text string) error {
 	if text == "" {
@@ -99,7 +99,9 @@ func (l *AgentLink) ask(ctx context.Context, what answer, question control.Messa
 	defer func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		delete(l.answers, what)
+		if l.answers[what] == reply { // else it was answered, and somebody asks again
+			delete(l.answers, what)
+		}
 	}()
 	if err := l.send(question); err != nil {
 		return nil, err

@@ -25,6 +25,8 @@ type AgentLink struct {
 	cancel  context.CancelCauseFunc
 	pings   *time.Timer
 
+	publishing sync.Mutex // what is registered and what the agent is told of it are in the same order; before mu
+
 	mu        sync.Mutex // guards what follows
 	services  []control.Service
 	published []control.Published // the same, and whether others reach them
@@ -56,7 +58,7 @@ type AgentHandler interface {
 	// Arrived is called when the agent has a link.
 	Arrived(*AgentLink)
 
-	// Registered returns which of the services that the agent offers are published.
+	// Registered returns which of the services that the agent offers are published. It is not called after Left.
 	Registered(*AgentLink, []control.Service) []control.Published
 
 	// Renew answers a request for a certificate.
@@ -65,7 +67,7 @@ type AgentHandler interface {
 	// Unknown is called with the code of a message that is not known.
 	Unknown(*AgentLink, int32)
 
-	// Left is called when the link has ended.
+	// Left is called when the link has ended, and is in the table no more.
 	Left(*AgentLink)
 }
 
@@ -81,17 +83,20 @@ func (a *Agents) Serve(ctx context.Context, arrival AgentArrival, conn *control.
 		answers:      make(map[answer]chan<- control.Message),
 	}
 	l.ctx, l.cancel = context.WithCancelCause(ctx)
+	l.pings = time.AfterFunc(time.Hour, l.tick)
 	a.enter(l)
-	handler.Arrived(l)
 	stop := context.AfterFunc(l.ctx, func() { conn.Close() })
-	l.pings = time.AfterFunc(0, l.tick) // the first message proves to an inbound agent that the server is no recording
+	l.pings.Reset(0) // the first message proves to an inbound agent that the server is no recording; only now may it run: it needs pings
+	handler.Arrived(l)
 	err := l.receive()
 	l.cancel(err)
 	stop()
 	conn.Close()
 	l.end()
-	handler.Left(l)
 	a.leave(l)
+	l.publishing.Lock() // nothing is registered after it
+	defer l.publishing.Unlock()
+	handler.Left(l)
 	return context.Cause(l.ctx)
 }
 
@@ -135,8 +140,7 @@ func (l *AgentLink) take(m control.Message) error {
 }
 
 func (l *AgentLink) send(m control.Message) error {
-	l.conn.SetWriteDeadline(time.Now().Add(sendTimeout))
-	err := l.conn.Send(m)
+	err := l.conn.SendWithin(sendTimeout, m)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = ErrAgentSilent
 	}
@@ -157,7 +161,13 @@ func (l *AgentLink) register(services []control.Service) error {
 	return l.publish()
 }
 
+// publish asks which of the services are published, and tells the agent.
 func (l *AgentLink) publish() error {
+	l.publishing.Lock()
+	defer l.publishing.Unlock()
+	if l.ctx.Err() != nil {
+		return context.Cause(l.ctx)
+	}
 	l.mu.Lock()
 	services := l.services
 	l.mu.Unlock()

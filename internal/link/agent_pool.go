@@ -15,8 +15,8 @@ type pool struct {
 	quiet    int // ticks without a stream
 }
 
-// take takes a connection that is still good; nil if there is none. Each call counts as a stream.
-func (p *pool) take() *dataConn {
+// take takes a connection that is still good, nil if there is none, and those that are not any more. Each call counts as a stream.
+func (p *pool) take() (good *dataConn, stale []*dataConn) {
 	p.wanted = min(p.wanted+1, MaxReady)
 	p.quiet = 0
 	for len(p.ready) > 0 {
@@ -24,11 +24,11 @@ func (p *pool) take() *dataConn {
 		conn := p.ready[last]
 		p.ready = p.ready[:last]
 		if !isStale(conn) {
-			return conn
+			return conn, stale
 		}
-		conn.finish()
+		stale = append(stale, conn)
 	}
-	return nil
+	return nil, stale
 }
 
 // missing returns how many connections are to be asked for now, and counts them as asked for.

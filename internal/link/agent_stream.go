@@ -1,6 +1,7 @@
 package link
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -71,7 +72,7 @@ func (l *AgentLink) connection(ctx context.Context, ask *control.Open) (conn *da
 	}
 	l.stream++
 	ask.Stream = l.stream
-	conn = l.pool.take()
+	conn, stale := l.pool.take()
 	var wait chan delivery
 	if conn == nil {
 		wait = make(chan delivery, 1)
@@ -79,13 +80,16 @@ func (l *AgentLink) connection(ctx context.Context, ask *control.Open) (conn *da
 	}
 	more := l.pool.missing()
 	l.mu.Unlock()
+	closeAll(stale)
+	if conn == nil {
+		l.fetch(ask.Stream)
+	}
 	for range more {
 		l.fetch(0)
 	}
 	if conn != nil {
 		return conn, false, nil
 	}
-	l.fetch(ask.Stream)
 	conn, err = l.await(ctx, ask.Stream, wait)
 	return conn, true, err
 }
@@ -207,10 +211,8 @@ func (l *AgentLink) refused(stream int64, why error) {
 
 // begin asks for the stream on its connection.
 func (l *AgentLink) begin(ctx context.Context, conn *dataConn, ask *control.Open) (_ jackfield.Stream, err error) {
-	deadline, limited := ctx.Deadline()
-	if limited {
+	if deadline, limited := ctx.Deadline(); limited {
 		ask.Within = time.Until(deadline)
-		conn.SetDeadline(deadline)
 	}
 	ctx, release := context.WithCancel(ctx)
 	defer release()
@@ -237,7 +239,6 @@ func (l *AgentLink) begin(ctx context.Context, conn *dataConn, ask *control.Open
 	if !stop() {
 		return nil, l.failed(ctx, ctx.Err())
 	}
-	conn.SetDeadline(time.Time{})
 	return l.newStream(conn)
 }
 
@@ -259,7 +260,7 @@ func refusalOf(r *control.OpenResult) error {
 	if !slices.Contains(kinds, kind) {
 		kind = jackfield.Internal
 	}
-	return jackfield.Refuse(kind, clean(r.Sentence), errors.New("the agent says so"))
+	return jackfield.Refuse(kind, cmp.Or(clean(r.Sentence), "the agent refuses, and does not say why"), errors.New("the agent says so"))
 }
 
 // clean makes what an agent says fit for a log and a person.

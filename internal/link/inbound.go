@@ -1,6 +1,7 @@
 package link
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -57,13 +58,11 @@ func (a *Agents) serveInbound(ctx context.Context, in Inbound, handler AgentHand
 	if err != nil {
 		return err
 	}
-	conn.SetDeadline(time.Now().Add(inboundHello))
-	hello, err := conn.Greet(control.ServerHello{Server: in.Version, Agent: in.Agent})
+	hello, err := in.greet(ctx, conn)
 	if err != nil {
 		conn.Close()
 		return err
 	}
-	conn.SetDeadline(time.Time{})
 	up()
 	source, _ := netip.ParseAddrPort(conn.RemoteAddr().String())
 	id := in.NewID()
@@ -73,6 +72,16 @@ func (a *Agents) serveInbound(ctx context.Context, in Inbound, handler AgentHand
 	}, conn, handler)
 	in.Log.Info("agent gone", "id", id, "agent", in.Agent, "why", err)
 	return err
+}
+
+func (in *Inbound) greet(ctx context.Context, conn *control.Conn) (*control.AgentHello, error) {
+	conn.SetDeadline(time.Now().Add(inboundHello))
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	hello, err := conn.Greet(control.ServerHello{Server: in.Version, Agent: in.Agent})
+	if !stop() {
+		return nil, context.Cause(ctx)
+	}
+	return hello, cmp.Or(err, conn.SetDeadline(time.Time{}))
 }
 
 // dial connects and does the handshake of the Inedo protocol.

@@ -37,7 +37,8 @@ type Options struct {
 	// Timeout is the time for the whole handshake, TLS included (30 s).
 	Timeout time.Duration
 
-	// MaxData is the length in bytes of the longest data that a message may have, in either direction (64 MiB).
+	// MaxData is the length in bytes of the longest data that a message may have, in either direction (64 MiB). In
+	// ModeAES, which hides the exact length, up to 15 bytes more are received.
 	MaxData int
 
 	random io.Reader // of initialization vectors; tests have their own

@@ -135,9 +135,16 @@ func (h *handshake) ask(c ClientConfig) (Reply, error) {
 		return Reply{}, err
 	}
 	grace := cmp.Or(c.Grace, DefaultGrace)
-	return readReply(h.conn, c.Width,
-		func() error { return h.setReadDeadline(time.Now().Add(grace)) },
-		func() error { return h.setReadDeadline(time.Time{}) })
+	return readReply(h.conn, c.Width, func(p []byte) (int, error) { return h.readWithin(grace, p) })
+}
+
+// readWithin reads what comes within so long, if anything. It fails only if the handshake is over.
+func (h *handshake) readWithin(d time.Duration, p []byte) (int, error) {
+	if err := h.setReadDeadline(time.Now().Add(d)); err != nil {
+		return 0, err
+	}
+	n, _ := h.conn.Read(p) // an error will come again
+	return n, h.setReadDeadline(time.Time{})
 }
 
 // setReadDeadline fails if the handshake is over: the deadline that told it so may just have been replaced.

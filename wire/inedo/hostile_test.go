@@ -91,7 +91,6 @@ func TestLongest(t *testing.T) {
 			go func() {
 				sent <- client.Send(1, data[:most+1])
 				sent <- client.Send(2, data[:most])
-				client.Close()
 			}()
 			expect(t, agent, Message{Command: 2, Data: data[:most]})
 			if err := <-sent; !errors.Is(err, ErrLength) {

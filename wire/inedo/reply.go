@@ -44,56 +44,53 @@ func (r Reply) marshal() []byte {
 	return wire
 }
 
-// readReply reads a reply and nothing beyond it. With WidthAuto it calls beginGrace after a narrow reply and endGrace
-// after that: if r gives no byte in between, the reply was narrow. That is safe, for the agent then waits for the client.
-func readReply(r io.Reader, width Width, beginGrace, endGrace func() error) (Reply, error) {
+// readReply reads a reply and nothing beyond it. With WidthAuto, if the narrow form has come alone, readSoon reads what
+// comes within the grace, if anything. That is safe, for the agent then waits for the client.
+func readReply(r io.Reader, width Width, readSoon func([]byte) (int, error)) (Reply, error) {
 	var wire [1 + ivSize + 4 + wideSize]byte
-	least := replySize(ModeNone) + narrowSize
-	if _, err := io.ReadFull(r, wire[:least]); err == io.EOF {
+	if _, err := io.ReadFull(r, wire[:1]); err == io.EOF {
 		return Reply{}, fmt.Errorf("%w: %w", ErrNoReply, err)
 	} else if err != nil {
 		return Reply{}, err
 	}
-	reply := Reply{Mode: Mode(wire[0])}
-	if !reply.Mode.valid() {
-		return Reply{}, fmt.Errorf("%w: the reply requires %s", ErrProtocolID, reply.Mode)
+	mode := Mode(wire[0])
+	if !mode.valid() {
+		return Reply{}, fmt.Errorf("%w: the reply requires %s", ErrProtocolID, mode)
 	}
-	narrow := replySize(reply.Mode) + narrowSize
-	if _, err := io.ReadFull(r, wire[least:narrow]); err != nil {
-		return Reply{}, unexpected(err)
-	}
-	rest := wire[narrow : narrow+wideSize-narrowSize]
-	wide, err := readRest(r, rest, width, beginGrace, endGrace)
-	if err != nil {
-		return Reply{}, err
-	}
-	reply.parse(wire[:narrow+wideSize-narrowSize], wide)
-	return reply, nil
-}
-
-// readRest reads what makes a narrow reply wide.
-func readRest(r io.Reader, rest []byte, width Width, beginGrace, endGrace func() error) (wide bool, err error) {
-	n := 0
+	narrow, wide := replySize(mode)+narrowSize, replySize(mode)+wideSize
+	least, most := narrow, wide
 	switch width {
 	case WidthNarrow:
-		return false, nil
-	case WidthAuto:
-		if err := beginGrace(); err != nil {
-			return false, err
-		}
-		n, _ = io.ReadAtLeast(r, rest, 1)
-		if err := endGrace(); err != nil {
-			return false, err
-		}
-		if n == 0 {
-			return false, nil
-		}
+		most = narrow
+	case WidthWide:
+		least = wide
 	}
-	_, err = io.ReadFull(r, rest[n:])
-	return true, unexpected(err)
+	n, err := io.ReadAtLeast(r, wire[1:most], least-1)
+	if err != nil {
+		return Reply{}, unexpected(err)
+	}
+	if n++; n == narrow && most == wide {
+		more, err := readSoon(wire[narrow:wide])
+		if err != nil {
+			return Reply{}, err
+		}
+		n += more
+	}
+	if n > narrow {
+		if _, err := io.ReadFull(r, wire[n:wide]); err != nil {
+			return Reply{}, unexpected(err)
+		}
+		n = wide
+	}
+	return parseReply(wire[:n]), nil
 }
 
-func (r *Reply) parse(wire []byte, wide bool) {
+// parseReply reads a whole reply.
+func parseReply(wire []byte) Reply {
+	r := Reply{Mode: Mode(wire[0]), Width: WidthNarrow}
+	if len(wire) == replySize(r.Mode)+wideSize {
+		r.Width = WidthWide
+	}
 	wire = wire[1:]
 	if r.Mode == ModeAES {
 		wire = wire[copy(r.IV[:], wire):]
@@ -101,11 +98,10 @@ func (r *Reply) parse(wire []byte, wide bool) {
 	number := func(i int) int32 { return int32(binary.LittleEndian.Uint32(wire[4*i:])) }
 	r.Slot = number(0)
 	r.Version.Major = number(1)
-	r.Width = WidthNarrow
-	if wide {
+	if r.Width == WidthWide {
 		r.Version.Minor, r.Version.Build, r.Version.Revision = number(2), number(3), number(4)
-		r.Width = WidthWide
 	}
+	return r
 }
 
 // firstWithV2 is the first version of the Inedo agent that speaks V2.

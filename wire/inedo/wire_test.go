@@ -2,10 +2,12 @@ package inedo
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"io"
 	"net"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 )
@@ -71,23 +73,23 @@ func (*script) SetDeadline(time.Time) error        { return nil }
 func (*script) SetReadDeadline(t time.Time) error  { return nil }
 func (*script) SetWriteDeadline(t time.Time) error { return nil }
 
+// connect has both roles shake hands over the two ends of a connection. Each error is its role's.
+func connect(ctx context.Context, near, far net.Conn, a AgentConfig, c ClientConfig) (agent, client *Conn, agentErr, clientErr error) {
+	var accepting sync.WaitGroup
+	accepting.Go(func() { agent, agentErr = Accept(ctx, far, a) })
+	client, clientErr = Handshake(ctx, near, c)
+	accepting.Wait()
+	return agent, client, agentErr, clientErr
+}
+
 // pair is both roles over a connection in memory, which is cut at the end of the test.
 func pair(t testing.TB, a AgentConfig, c ClientConfig) (agent, client *Conn) {
 	t.Helper()
 	near, far := net.Pipe()
 	t.Cleanup(func() { near.Close() })
-	accepted := make(chan error, 1)
-	go func() {
-		var err error
-		agent, err = Accept(t.Context(), far, a)
-		accepted <- err
-	}()
-	client, err := Handshake(t.Context(), near, c)
-	if err := <-accepted; err != nil {
-		t.Fatalf("agent: %v", err)
-	}
-	if err != nil {
-		t.Fatalf("client: %v", err)
+	agent, client, agentErr, clientErr := connect(t.Context(), near, far, a, c)
+	if agentErr != nil || clientErr != nil {
+		t.Fatalf("agent: %v; client: %v", agentErr, clientErr)
 	}
 	return agent, client
 }

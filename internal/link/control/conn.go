@@ -157,13 +157,24 @@ func (c *Conn) Answer(h AgentHello) (*ServerHello, error) {
 }
 
 // Send sends a message. An error is final.
-func (c *Conn) Send(m Message) error {
+func (c *Conn) Send(m Message) error { return c.send(m, 0) }
+
+// SendWithin sends a message that the other end has to take within a time, which begins when it is this message's turn. The write
+// deadline is changed. An error is final.
+func (c *Conn) SendWithin(limit time.Duration, m Message) error { return c.send(m, limit) }
+
+func (c *Conn) send(m Message, limit time.Duration) error {
 	data, err := encode(m)
 	if err != nil {
 		return err
 	}
 	c.sending.Lock()
 	defer c.sending.Unlock()
+	if limit > 0 {
+		if err := c.SetWriteDeadline(time.Now().Add(limit)); err != nil {
+			return err
+		}
+	}
 	if c.seal != nil {
 		data = c.seal.wrap(m.code(), data)
 	}

@@ -31,7 +31,9 @@ func (f frames) Receive() (inedo.Message, error) {
 		return inedo.Message{}, inedo.ErrLength
 	}
 	data := make([]byte, length)
-	if _, err := io.ReadFull(f, data); err != nil {
+	if _, err := io.ReadFull(f, data); err == io.EOF {
+		return inedo.Message{}, io.ErrUnexpectedEOF
+	} else if err != nil {
 		return inedo.Message{}, err
 	}
 	return inedo.Message{Command: int32(binary.LittleEndian.Uint32(head[4:])), Data: data}, nil

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"math"
 	"time"
 
 	"jackfield/wire/inedo"
@@ -77,7 +78,7 @@ func (m *Status) put(e *inedo.Encoder) {
 }
 
 func (m *Status) take(d *inedo.Decoder) {
-	m.Up = time.Duration(d.Int64()) * time.Second
+	m.Up = time.Duration(min(max(d.Int64(), 0), math.MaxInt64/int64(time.Second))) * time.Second
 	m.Streams = d.Int64()
 	m.Opened = d.Int64()
 	m.ToServices = d.Int64()

@@ -83,21 +83,23 @@ func (h *Handler) Control(ctx context.Context, conn *tls.Conn, c *listen.Client)
 		return
 	}
 	defer peer.Release()
-	messages, hello, err := h.greet(peer.InForce, conn, peer.Agent)
+	data, plain := h.DataAt(peer.Agent)
+	messages, hello, err := greet(peer.InForce, conn, control.ServerHello{
+		Server: h.Version, Agent: peer.Agent, PlainData: plain, Data: data,
+	})
 	if err != nil {
 		if peer.InForce.Err() == nil {
 			visit.Refuse(jackfield.Refuse(jackfield.Invalid, "not an agent", fmt.Errorf("agent %s: %w", peer.Agent, err)))
 		}
 		return
 	}
-	_, plain := h.DataAt(peer.Agent)
 	h.serve(peer.InForce, visit, messages, link.AgentArrival{
 		ID: visit.ID(), Agent: peer.Agent, Serial: peer.Serial, Listener: h.Listener.Name, Source: c.Source, Hello: hello, Plain: plain,
 	})
 }
 
 // greet does both handshakes: of the Inedo protocol, in the role of its client, and the hello of ours.
-func (h *Handler) greet(ctx context.Context, conn *tls.Conn, agent string) (*control.Conn, *control.AgentHello, error) {
+func greet(ctx context.Context, conn *tls.Conn, ours control.ServerHello) (*control.Conn, *control.AgentHello, error) {
 	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
 	defer cancel()
 	c, err := inedo.Handshake(ctx, conn, inedo.ClientConfig{
@@ -108,14 +110,12 @@ func (h *Handler) greet(ctx context.Context, conn *tls.Conn, agent string) (*con
 		return nil, nil, err
 	}
 	messages := control.Server(c, nil)
-	deadline, _ := ctx.Deadline()
-	conn.SetDeadline(deadline)
-	address, plain := h.DataAt(agent)
-	hello, err := messages.Greet(control.ServerHello{Server: h.Version, Agent: agent, PlainData: plain, Data: address})
-	if err != nil {
-		return nil, nil, err
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	hello, err := messages.Greet(ours)
+	if !stop() {
+		err = context.Cause(ctx)
 	}
-	return messages, hello, conn.SetDeadline(time.Time{})
+	return messages, hello, err
 }
 
 // serve serves a link that has begun.
