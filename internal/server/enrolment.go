@@ -229,6 +229,33 @@ func (a agents) Tunnel(ctx context.Context, name string, t api.AgentTunnel) erro
 	return a.links.Tunnel(ctx, name, t)
 }
 
+// followRoll has links keep to the roll, whoever has changed it, be it on another server or by a restore: one whose certificate is
+// no agent's any more, or that of another name, is cut; and what an agent offers is looked at anew when it may offer something else.
+func (s *Server) followRoll(ctx context.Context) {
+	before := make(map[string]string) // what agents may offer, by their ids
+	s.state.agents.Watch(ctx, func() {
+		now := make(map[string]string)
+		for _, a := range s.state.agents.List() {
+			now[a.ID] = fmt.Sprintf("%q of %s", a.Offers, a.Owner.ID)
+		}
+		for _, l := range s.agents.Links() {
+			if l.Serial == "" {
+				continue // an inbound one is not on the roll
+			}
+			holder, there := s.state.agents.Holder(l.Serial)
+			switch {
+			case !there:
+				l.Cut(errAgentRemoved)
+			case holder.Name != l.Agent:
+				l.Cut(errAgentRenamed)
+			case before[holder.ID] != now[holder.ID]:
+				s.running.Go(l.Publish)
+			}
+		}
+		before = now
+	})
+}
+
 // tellAgent tells those who follow events that an agent has come, or gone.
 func (s *Server) tellAgent(name string, what api.EventType, detail string) {
 	owner := ""

@@ -125,6 +125,7 @@ func Start(o Options) (_ *Server, err error) {
 	s.followDevices(s.ctx)
 	s.tellDevices(s.ctx)
 	s.tellAgents(s.ctx)
+	s.followRoll(s.ctx)
 	s.running.Go(func() { s.api.Run(s.ctx) })
 	return s, nil
 }

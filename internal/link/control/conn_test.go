@@ -15,7 +15,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"jackfield/wire/inedo"
@@ -393,28 +392,31 @@ func TestBadFrames(t *testing.T) {
 	}
 }
 
-// The time to take a message begins with its turn, and those who wait for theirs do not prolong it.
+// Those who wait for their turn do not prolong the time of who has it.
 func TestSendWithin(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		near, far := net.Pipe() // nobody reads
-		defer far.Close()
-		defer near.Close()
-		c := ServerData(near)
-		begin := time.Now()
-		var senders sync.WaitGroup
-		senders.Go(func() {
-			if err := c.SendWithin(10*time.Second, &Ping{}); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) != 10*time.Second {
-				t.Errorf("%v after %v", err, time.Since(begin))
-			}
-		})
-		time.Sleep(5 * time.Second)
-		senders.Go(func() {
-			if err := c.SendWithin(10*time.Second, &Ping{}); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) != 20*time.Second {
-				t.Errorf("%v after %v", err, time.Since(begin))
-			}
-		})
-		senders.Wait()
-	})
+	near, far := net.Pipe() // nobody reads more than a byte
+	defer far.Close()
+	c := ServerData(near)
+	first := make(chan error, 1)
+	go func() { first <- c.SendWithin(100*time.Millisecond, &Ping{}) }()
+	if _, err := far.Read(make([]byte, 1)); err != nil { // now it has its turn
+		t.Fatal(err)
+	}
+	var others sync.WaitGroup
+	var err error
+	for waiting := true; waiting; {
+		others.Go(func() { c.SendWithin(time.Hour, &Ping{}) })
+		select {
+		case err = <-first:
+			waiting = false
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error(err)
+	}
+	near.Close()
+	others.Wait()
 }
 
 func TestPause(t *testing.T) {
