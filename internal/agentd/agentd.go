@@ -93,6 +93,7 @@ type Agent struct {
 	Options
 	offer   atomic.Pointer[Offer]
 	started time.Time
+	pause   func(without time.Duration) time.Duration // before dialling again
 
 	streams *streams
 	opened  atomic.Int64
@@ -116,7 +117,7 @@ type relayed struct{ toServices, fromServices atomic.Int64 }
 // New makes an agent ready.
 func New(o Options, offer Offer) *Agent {
 	a := &Agent{
-		Options: o, started: time.Now(), streams: newStreams(), drained: make(chan struct{}), live: make(map[*relay.Counters]struct{}),
+		Options: o, started: time.Now(), pause: control.Pause, streams: newStreams(), drained: make(chan struct{}), live: make(map[*relay.Counters]struct{}),
 	}
 	a.life, a.die = context.WithCancelCause(context.Background())
 	a.offer.Store(&offer)

@@ -54,7 +54,7 @@ func (a *Agent) keep(ctx context.Context, d *dialler) {
 		if lost.IsZero() {
 			lost = time.Now()
 		}
-		wait := control.Pause(time.Since(lost))
+		wait := a.pause(time.Since(lost))
 		a.Log.Warn("no link to the server", "server", d.Address, "error", a.explain(err), "again_in", wait.Round(time.Millisecond).String())
 		select {
 		case <-ctx.Done():

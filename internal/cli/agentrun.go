@@ -108,14 +108,13 @@ func (r *agentRun) serve(signals *signals, file *config.AgentFile, o *offering) 
 		return err
 	}
 	member, err := membership.Load(r.state)
-	if err != nil {
+	if err != nil && !needsNone(file.Listen) {
 		return fmt.Errorf("%w: ask the server's administrator for a token (jackfield agent enroll NAME), and run jackfield agent join", err)
 	}
-	a := agentd.New(agentd.Options{
+	options := agentd.Options{
 		Version:      "jackfield " + version,
 		Log:          o.log,
 		DrainTimeout: file.DrainTimeout,
-		Renewal:      member,
 		Address:      dialRoute,
 		Reload: func() (agentd.Offer, error) {
 			next, err := r.load()
@@ -124,7 +123,11 @@ func (r *agentRun) serve(signals *signals, file *config.AgentFile, o *offering) 
 			}
 			return o.offer(next)
 		},
-	}, offer)
+	}
+	if file.Listen == nil {
+		options.Renewal = member
+	}
+	a := agentd.New(options, offer)
 	ctx, cancel := context.WithCancel(signals.stop)
 	defer cancel()
 	go func() {
@@ -137,7 +140,11 @@ func (r *agentRun) serve(signals *signals, file *config.AgentFile, o *offering) 
 			}
 		}
 	}()
-	err = a.Dial(signals.stop, agentd.Server{Address: member.Address(), TLS: member.TLS}, signals.cutNow)
+	if file.Listen != nil {
+		err = listenForServers(signals, file.Listen, member, a)
+	} else {
+		err = a.Dial(signals.stop, agentd.Server{Address: member.Address(), TLS: member.TLS}, signals.cutNow)
+	}
 	if errors.Is(err, agentd.ErrDrained) || signals.stop.Err() != nil {
 		return nil
 	}

@@ -249,7 +249,7 @@ func (s *Server) followRoll(ctx context.Context) {
 			case holder.Name != l.Agent:
 				l.Cut(errAgentRenamed)
 			case before[holder.ID] != now[holder.ID]:
-				s.running.Go(l.Publish)
+				l.Publish()
 			}
 		}
 		before = now

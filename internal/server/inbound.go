@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"sync"
 
 	"jackfield/internal/authority"
@@ -134,7 +135,7 @@ func inboundProtocol(a *config.Agent) (protocol inedo.ClientConfig, key messages
 		if text, err = os.ReadFile(a.AESKeyFile); err != nil {
 			return protocol, key, err
 		}
-		if protocol.Key, err = inedo.ParseKey(string(text)); err != nil {
+		if protocol.Key, err = inedo.ParseKey(strings.TrimSpace(string(text))); err != nil {
 			return protocol, key, fmt.Errorf("%s: %w", a.AESKeyFile, err)
 		}
 	}

@@ -1,0 +1,249 @@
+package e2e
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"jackfield/internal/api"
+	"jackfield/test/live"
+)
+
+// fleetConfig is a server that agents come to. Whatever they offer, everybody may use.
+const fleetConfig = `
+data_dir      = "data"
+drain_timeout = "1s"
+cut_on_reload = true
+admin {
+  listen = "127.0.0.1:0"
+}
+listener "web" {
+  protocol = "https"
+  listen   = "127.0.0.1:0"
+}
+listener "data" {
+  protocol = "agent-data"
+  listen   = "127.0.0.1:0"
+}
+listener "mux" {
+  protocol = "tcpmux"
+  listen   = "127.0.0.1:0"
+}
+agent "plain-*" {
+  encryption = "none"
+  offers     = ["*"]
+  listeners  = ["mux"]
+  rule "allow" {}
+}
+agent "*" {
+  offers    = ["*"]
+  listeners = ["mux", "web"]
+  rule "allow" {}
+}
+`
+
+// A fleet is a server to which agents come.
+type fleet struct {
+	*office
+	*field // the same server: devices and agents have much in common
+}
+
+func newFleet(t *testing.T, config string, environment ...string) *fleet {
+	t.Helper()
+	return fleetOf(newOffice(t, config, environment...))
+}
+
+func fleetOf(o *office) *fleet { return &fleet{o, &field{Server: o.Server, dir: o.dir}} }
+
+// Output is the server's.
+func (f *fleet) Output() string { return f.office.Output() }
+
+// echoOffer offers the service NAME, which echoes.
+func echoOffer(t *testing.T, name string) string {
+	t.Helper()
+	return fmt.Sprintf("service %q {\n  address = %q\n}\n", name, startEcho(t))
+}
+
+// An agent is "jackfield agent run". Its directory is the machine that it runs on.
+type agent struct {
+	*live.Process
+	name, state string
+}
+
+// enroll returns the token for an agent.
+func (f *fleet) enroll(t *testing.T, name string, flags ...string) (token string) {
+	t.Helper()
+	return f.cli(t, "", append([]string{"agent", "enroll", name}, flags...)...)
+}
+
+// join makes a directory the machine of a new agent, which offers what is given in the words of its configuration.
+func (f *fleet) join(t *testing.T, name, offer string, flags ...string) (state string) {
+	t.Helper()
+	state = filepath.Join(f.office.dir, name)
+	f.joinBy(t, exec.Command("jackfield", joinCommand("https://"+f.office.Addresses["web"], state)...), f.enroll(t, name, flags...))
+	writeFile(t, filepath.Join(state, "agent.hcl"), offer)
+	return state
+}
+
+func joinCommand(server, state string) []string {
+	return []string{"agent", "join", "--server", server, "--token-stdin", "--state", state}
+}
+
+// joinBy runs a command that takes the token, which must succeed.
+func (f *fleet) joinBy(t *testing.T, cmd *exec.Cmd, token string) {
+	t.Helper()
+	cmd.Stdin = strings.NewReader(token)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v: %s", cmd, err, out)
+	}
+}
+
+// agent enrols an agent, has it join, and runs it until the test ends.
+func (f *fleet) agent(t *testing.T, name, offer string, flags ...string) *agent {
+	t.Helper()
+	a := runAgent(t, f.join(t, name, offer, flags...))
+	f.awaitPublished(t, name, strings.Count(offer, "service \""))
+	return a
+}
+
+// runAgent runs an agent that has joined, and wants it to stop in order when the test ends, unless the test has stopped it.
+func runAgent(t *testing.T, state string) *agent {
+	t.Helper()
+	return runAgentBy(t, exec.Command("jackfield", "agent", "run", "--state", state), state)
+}
+
+func runAgentBy(t *testing.T, cmd *exec.Cmd, state string) *agent {
+	t.Helper()
+	p, err := live.Start(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &agent{p, filepath.Base(state), state}
+	t.Cleanup(func() {
+		err := p.Stop(syscall.SIGTERM)
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok && !exit.Exited() {
+			return // the test has killed it
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	return a
+}
+
+// offers replaces what the agent's configuration says.
+func (a *agent) offers(t *testing.T, offer string) {
+	t.Helper()
+	writeFile(t, filepath.Join(a.state, "agent.hcl"), offer)
+}
+
+// awaitSaid waits for a line of the agent's log.
+func (a *agent) awaitSaid(t *testing.T, tests ...live.Test) live.Line {
+	t.Helper()
+	return awaitLog(t, &live.Server{Process: a.Process}, tests...)
+}
+
+// awaitEnd waits until the agent has ended by itself, in order.
+func (a *agent) awaitEnd(t *testing.T) {
+	t.Helper()
+	if err := a.Stop(syscall.Signal(0)); err != nil {
+		t.Error(err)
+	}
+}
+
+// state is what the server knows of an agent; nil: nothing.
+func (f *fleet) state(t *testing.T, name string) *api.Agent {
+	t.Helper()
+	var list []api.Agent
+	if err := json.Unmarshal([]byte(f.cli(t, "", "agent", "ls", "--json")), &list); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range list {
+		if a.Name == name {
+			return &a
+		}
+	}
+	return nil
+}
+
+// await waits until the server knows that of an agent.
+func (f *fleet) await(t *testing.T, name string, met func(*api.Agent) bool) {
+	t.Helper()
+	admin := f.admin(t)
+	var last api.Agent
+	var err error
+	if !eventually(func() bool {
+		last, err = admin.Agent(t.Context(), name)
+		return err == nil && met(&last)
+	}) {
+		t.Fatalf("agent %s is %+v, %v", name, last, err)
+	}
+}
+
+// awaitPublished waits until so many of the agent's services are published.
+func (f *fleet) awaitPublished(t *testing.T, name string, n int) {
+	t.Helper()
+	f.await(t, name, func(a *api.Agent) bool {
+		published := 0
+		for _, s := range a.Services {
+			if s.Published {
+				published++
+			}
+		}
+		return a.State == api.AgentLinked && published == n
+	})
+}
+
+func (f *fleet) awaitState(t *testing.T, name string, state api.AgentState) {
+	t.Helper()
+	f.await(t, name, func(a *api.Agent) bool { return a.State == state })
+}
+
+// echoes wants a service to be what echoOffer offers.
+func (f *fleet) echoes(t *testing.T, service string) {
+	t.Helper()
+	if err := f.tryEcho(service); err != nil {
+		t.Errorf("%s: %v", service, err)
+	}
+}
+
+func (f *fleet) tryEcho(service string) error {
+	return exchange(f.office.Addresses["mux"], service+"\r\nhello", "+\r\nhello")
+}
+
+// refuses wants a service to be refused with that sentence, a pattern.
+func (f *fleet) refuses(t *testing.T, service, sentence string) {
+	t.Helper()
+	c := open(t, f.office.Server, "mux")
+	say(t, c, service+"\r\n")
+	c.CloseWrite()
+	answer := make([]byte, 300)
+	n := 0
+	for {
+		read, err := c.Read(answer[n:])
+		if n += read; err != nil || n == len(answer) {
+			break
+		}
+	}
+	if !regexp.MustCompile(`^-(` + sentence + `) \[`).Match(answer[:n]) {
+		t.Errorf("%s is answered with %q, not %q", service, answer[:n], sentence)
+	}
+}
+
+// refused runs a command that must fail, and returns what it complains of.
+func (f *fleet) refused(t *testing.T, args ...string) (complaint string) {
+	t.Helper()
+	cmd := exec.Command("jackfield", append(args, "--socket", "data/admin.sock")...)
+	cmd.Dir = f.office.dir
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		t.Errorf("%s: %s", cmd, out)
+	}
+	return string(out)
+}
