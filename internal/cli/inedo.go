@@ -182,9 +182,13 @@ func inedoAddress(address string) string {
 // explainInedo says what to do about a failed handshake.
 func explainInedo(err error) error {
 	mode, isMode := errors.AsType[*inedo.ModeError](err)
+	refused, isRefused := errors.AsType[*tls.CertificateVerificationError](err)
 	switch {
 	case isMode:
 		return fmt.Errorf("the agent requires --encryption %s, and --encryption says %s: nothing was sent", mode.Got, mode.Want)
+	case isRefused && len(refused.UnverifiedCertificates) > 0:
+		return fmt.Errorf("the agent's certificate is not believed: %w: say --ca FILE, or --fingerprint %s if that is the agent's",
+			refused.Err, fingerprintOf(refused.UnverifiedCertificates[0]))
 	case errors.Is(err, inedo.ErrNoReply):
 		return errors.New("the agent disconnected without a reply: it does not speak this protocol or version, or not with this address")
 	}

@@ -91,6 +91,7 @@ var (
 type handler struct {
 	Handler
 	keep    time.Duration
+	grace   time.Duration
 	maxData int
 	log     *slog.Logger
 	running sync.WaitGroup // processes
@@ -105,6 +106,7 @@ func newHandler(h Handler, o Options) *handler {
 	return &handler{
 		Handler: h,
 		keep:    o.Keep,
+		grace:   o.grace,
 		maxData: cmp.Or(o.Protocol.MaxData, inedo.DefaultMaxData),
 		log:     o.Log.With("handler", h.String()),
 	}

@@ -25,7 +25,8 @@
 //   - What a client does not read is kept up to 1 MiB and one message; then the handler waits. A client that takes less than 64 KiB
 //     a second for half a minute is cut.
 //   - Update Agent is parsed, logged and refused, always. No handler gets it.
-//   - A message that cannot be decrypted has the same effect as one with a command that nobody knows: none.
+//   - A message that cannot be decrypted has the same effect as one with a command that nobody knows: none. What a handler answers
+//     is its own: in AES mode it should not tell of a message that it takes from one that it does not.
 //   - Keys do not appear in the log; data do only if that is asked for.
 package inedoserve
 
@@ -68,6 +69,8 @@ type Options struct {
 	LogData bool
 
 	Log *slog.Logger
+
+	grace time.Duration // defaultGrace, but for tests
 }
 
 const (
@@ -90,6 +93,7 @@ type Agent struct {
 func New(o Options) (*Agent, error) {
 	o.MaxHandshakes = cmp.Or(o.MaxHandshakes, defaultMaxHandshakes)
 	o.Keep = cmp.Or(o.Keep, defaultKeep)
+	o.grace = cmp.Or(o.grace, defaultGrace)
 	a := &Agent{Options: o}
 	sorted := slices.SortedFunc(slices.Values(o.Handlers), func(x, y Handler) int { return cmp.Compare(x.First, y.First) })
 	for i, h := range sorted {

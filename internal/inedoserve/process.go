@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	// grace is what a process group has between SIGTERM and SIGKILL, and afterKill what it may take to be gone then.
-	grace     = 5 * time.Second
-	afterKill = time.Second
+	// defaultGrace is what a process group has between SIGTERM and SIGKILL, and afterKill what it may take to be gone then.
+	defaultGrace = 5 * time.Second
+	afterKill    = time.Second
 
 	// groupPoll is how often it is looked whether a group is gone, as nothing tells.
 	groupPoll = 10 * time.Millisecond
@@ -87,8 +87,8 @@ func (p *process) run(stderr *linelog.Log) {
 		}
 	})
 	err := p.cmd.Wait()
-	if errors.Is(err, exec.ErrWaitDelay) {
-		err = nil // somebody else has its standard error
+	if errors.Is(err, exec.ErrWaitDelay) || p.isEnding() {
+		err = nil // somebody else has its standard error; or it was told to end
 	}
 	stderr.End()
 	p.end() // what is left of its group
@@ -111,8 +111,14 @@ func (p *process) end() {
 	defer p.mu.Unlock()
 	if p.ending == nil && !p.over {
 		p.terminateGroup()
-		p.ending = time.AfterFunc(grace, p.kill)
+		p.ending = time.AfterFunc(p.handler.grace, p.kill)
 	}
+}
+
+func (p *process) isEnding() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ending != nil
 }
 
 func (p *process) kill() {
@@ -125,7 +131,7 @@ func (p *process) kill() {
 
 // awaitGroup returns when nothing is left of a group that was asked to end, or what remains cannot be killed.
 func (p *process) awaitGroup() {
-	for began := time.Now(); p.hasGroup() && time.Since(began) < grace+afterKill; {
+	for began := time.Now(); p.hasGroup() && time.Since(began) < p.handler.grace+afterKill; {
 		time.Sleep(groupPoll)
 	}
 	p.mu.Lock()

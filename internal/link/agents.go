@@ -139,13 +139,16 @@ func (a *Agents) Cut(why func(*AgentLink) error) {
 // be fewer than changes.
 func (a *Agents) Watch(ctx context.Context, f func()) { a.watchers.watch(ctx, f) }
 
-// issue makes a ticket. Unless it is used in time, expired is called.
+// issue makes a ticket, which is worth nothing if the link is in the table no more. Unless it is used in time, expired is called.
 func (a *Agents) issue(l *AgentLink, stream int64, expired func()) control.Ticket {
 	var t control.Ticket
 	rand.Read(t[:])
 	issued := &ticket{link: l, stream: stream}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.links[l.Agent] != l {
+		return t
+	}
 	a.tickets[t] = issued
 	issued.expiry = time.AfterFunc(TicketTime, func() {
 		if a.redeem(t) != nil {

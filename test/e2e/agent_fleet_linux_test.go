@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -49,20 +48,15 @@ agent "*" {
 `
 
 // A fleet is a server to which agents come.
-type fleet struct {
-	*office
-	*field // the same server: devices and agents have much in common
-}
+type fleet struct{ *office }
 
 func newFleet(t *testing.T, config string, environment ...string) *fleet {
 	t.Helper()
-	return fleetOf(newOffice(t, config, environment...))
+	return &fleet{newOffice(t, config, environment...)}
 }
 
-func fleetOf(o *office) *fleet { return &fleet{o, &field{Server: o.Server, dir: o.dir}} }
-
-// Output is the server's.
-func (f *fleet) Output() string { return f.office.Output() }
+// field is the same server: agents and devices have much in common.
+func (f *fleet) field() *field { return &field{Server: f.Server, dir: f.dir} }
 
 // echoOffer offers the service NAME, which echoes.
 func echoOffer(t *testing.T, name string) string {
@@ -85,8 +79,8 @@ func (f *fleet) enroll(t *testing.T, name string, flags ...string) (token string
 // join makes a directory the machine of a new agent, which offers what is given in the words of its configuration.
 func (f *fleet) join(t *testing.T, name, offer string, flags ...string) (state string) {
 	t.Helper()
-	state = filepath.Join(f.office.dir, name)
-	f.joinBy(t, exec.Command("jackfield", joinCommand("https://"+f.office.Addresses["web"], state)...), f.enroll(t, name, flags...))
+	state = filepath.Join(f.dir, name)
+	f.joinBy(t, exec.Command("jackfield", joinCommand("https://"+f.Addresses["web"], state)...), f.enroll(t, name, flags...))
 	writeFile(t, filepath.Join(state, "agent.hcl"), offer)
 	return state
 }
@@ -157,21 +151,6 @@ func (a *agent) awaitEnd(t *testing.T) {
 	}
 }
 
-// state is what the server knows of an agent; nil: nothing.
-func (f *fleet) state(t *testing.T, name string) *api.Agent {
-	t.Helper()
-	var list []api.Agent
-	if err := json.Unmarshal([]byte(f.cli(t, "", "agent", "ls", "--json")), &list); err != nil {
-		t.Fatal(err)
-	}
-	for _, a := range list {
-		if a.Name == name {
-			return &a
-		}
-	}
-	return nil
-}
-
 // await waits until the server knows that of an agent.
 func (f *fleet) await(t *testing.T, name string, met func(*api.Agent) bool) {
 	t.Helper()
@@ -214,13 +193,13 @@ func (f *fleet) echoes(t *testing.T, service string) {
 }
 
 func (f *fleet) tryEcho(service string) error {
-	return exchange(f.office.Addresses["mux"], service+"\r\nhello", "+\r\nhello")
+	return exchange(f.Addresses["mux"], service+"\r\nhello", "+\r\nhello")
 }
 
 // refuses wants a service to be refused with that sentence, a pattern.
 func (f *fleet) refuses(t *testing.T, service, sentence string) {
 	t.Helper()
-	c := open(t, f.office.Server, "mux")
+	c := open(t, f.Server, "mux")
 	say(t, c, service+"\r\n")
 	c.CloseWrite()
 	answer := make([]byte, 300)
@@ -240,7 +219,7 @@ func (f *fleet) refuses(t *testing.T, service, sentence string) {
 func (f *fleet) refused(t *testing.T, args ...string) (complaint string) {
 	t.Helper()
 	cmd := exec.Command("jackfield", append(args, "--socket", "data/admin.sock")...)
-	cmd.Dir = f.office.dir
+	cmd.Dir = f.dir
 	out, err := cmd.CombinedOutput()
 	if err == nil {
 		t.Errorf("%s: %s", cmd, out)
