@@ -7,6 +7,7 @@
 //	go run ./bench mapper
 //	go run ./bench tunnel
 //	go run ./bench store
+//	go run ./bench connect
 //
 // It starts the real binary as a child process, as it starts every peer, and knows nothing of what is inside; only the
 // stores are measured within the benchmark, as they are within Jackfield. Each subcommand is one scenario; compare, stats and
@@ -42,7 +43,7 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(relayCommand(), tcpmuxCommand(), mapperCommand(), tunnelCommand(), storeCommand(), backendCommand())
+	root.AddCommand(relayCommand(), tcpmuxCommand(), mapperCommand(), tunnelCommand(), storeCommand(), connectCommand(), backendCommand())
 	return root
 }
 

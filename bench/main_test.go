@@ -103,6 +103,7 @@ func TestWrongUse(t *testing.T) {
 		{"unknown measure of mapper", []string{"mapper", "--only", "cat"}, "there is latency"},
 		{"unknown measure of tunnel", []string{"tunnel", "--only", "bulk32"}, "there is bulk1"},
 		{"unknown measure of store", []string{"store", "--only", "bulk1"}, "there is write"},
+		{"unknown measure of connect", []string{"connect", "--only", "bulk1"}, "there is down1"},
 		{"no rounds", []string{"relay", "--rounds", "0"}, "--rounds"},
 		{"binary that is not there", []string{"relay", "--peers", "jackfield", "--binary", "/nonexistent"}, "/nonexistent"},
 	} {
@@ -306,6 +307,50 @@ func TestQuickStore(t *testing.T) {
 	}
 	if rows != 2*8+2*3+1+4 {
 		t.Errorf("%d rows", rows)
+	}
+	if rest, err := os.ReadDir(dir); err != nil || len(rest) > 0 {
+		t.Errorf("files are left: %v, %v", rest, err)
+	}
+}
+
+// TestQuickConnect runs the whole scenario: every sample can be taken of all programs.
+func TestQuickConnect(t *testing.T) {
+	if err := (peer.HAProxy{}).Installed(); err != nil {
+		live.Missing(t, "haproxy", "run bench/peers.sh as root")
+	}
+	file := filepath.Join(t.TempDir(), "samples.json")
+	dir := open(t)
+	t.Setenv("TMPDIR", dir)
+	out, err := bench(t, "connect", "--quick", "--json", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"HAProxy version", "haproxy" + twin, "asks nobody who they are", "upload, 16 connections", "resumed, 4 at a time"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in the report:\n%s", want, out)
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var saved report
+	if err := json.Unmarshal(text, &saved); err != nil {
+		t.Fatal(err)
+	}
+	if len(saved.Runs) != 1 || len(saved.Runs[0].Result.Rows) != 9 {
+		t.Fatalf("the file holds %s", text)
+	}
+	result := saved.Runs[0].Result
+	if len(result.Failures) > 0 {
+		t.Errorf("samples failed: %q", result.Failures)
+	}
+	for _, row := range result.Rows {
+		for _, name := range result.Contestants {
+			if n := len(row.Values(name)); n != 2 {
+				t.Errorf("%s, %s: %d samples, want 2", row.Metric.Name, name, n)
+			}
+		}
 	}
 	if rest, err := os.ReadDir(dir); err != nil || len(rest) > 0 {
 		t.Errorf("files are left: %v, %v", rest, err)

@@ -30,6 +30,9 @@ func Send(c net.Conn, n uint64) error { return ask(c, opSend, n) }
 // Receive announces bytes up to the client's end; the service then answers with their SHA-256, 32 bytes, and ends.
 func Receive(c net.Conn) error { return ask(c, opReceive, 0) }
 
+// Discard announces bytes up to the client's end, which are only counted; the service then ends.
+func Discard(c net.Conn) error { return ask(c, opDiscard, 0) }
+
 // Finish asks for the Greeting and the service's end at once; what the client sends then is in the Outcome.
 func Finish(c net.Conn, token uint64) error { return ask(c, opFinish, token) }
 
@@ -82,15 +85,25 @@ func WaitOutcome(ctx context.Context, address string, token uint64) (Outcome, er
 // WaitQuiet waits until the backend at address has no connection left, so that one sample does not run into the next.
 func WaitQuiet(ctx context.Context, address string) error {
 	return until(ctx, func() (bool, error) {
-		answer, err := question(ctx, address, opActive, 0)
-		if err != nil {
-			return false, err
-		}
-		if len(answer) != 8 {
-			return false, errors.New("the backend gave a short answer")
-		}
-		return binary.BigEndian.Uint64(answer) == 0, nil
+		active, err := number(ctx, address, opActive)
+		return active == 0, err
 	})
+}
+
+// Discarded returns how many bytes the backend at address has got by Discard, over all connections since its start.
+func Discarded(ctx context.Context, address string) (uint64, error) {
+	return number(ctx, address, opDiscarded)
+}
+
+func number(ctx context.Context, address string, op byte) (uint64, error) {
+	answer, err := question(ctx, address, op, 0)
+	if err == nil && len(answer) != 8 {
+		err = errors.New("the backend gave a short answer")
+	}
+	if err != nil {
+		return 0, err
+	}
+	return binary.BigEndian.Uint64(answer), nil
 }
 
 // maxAnswer is the longest answer to a question, in bytes.

@@ -17,14 +17,16 @@ import (
 
 // The operations. The number is a length or the token of an Outcome; where nothing is said it is ignored.
 const (
-	opEcho    = 'e' // everything goes back, this byte first
-	opSend    = 'd' // the number: bytes to send before the end; 0 is without end
-	opReceive = 'u' // read to the end, answer with the SHA-256 of what came
-	opFinish  = 'f' // send a greeting and the end, then read to the end; the number is a token
-	opWatch   = 'w' // acknowledge with a byte, then read to the end; the number is a token
-	opReset   = 'r' // acknowledge with a byte, read one, reset
-	opOutcome = 'q' // answer with the Outcome kept under this token as JSON, or with nothing
-	opActive  = 'n' // answer with the number of connections open, eight bytes; those of opOutcome and opActive are none
+	opEcho      = 'e' // everything goes back, this byte first
+	opSend      = 'd' // the number: bytes to send before the end; 0 is without end
+	opReceive   = 'u' // read to the end, answer with the SHA-256 of what came
+	opDiscard   = 's' // read to the end, count, then end
+	opFinish    = 'f' // send a greeting and the end, then read to the end; the number is a token
+	opWatch     = 'w' // acknowledge with a byte, then read to the end; the number is a token
+	opReset     = 'r' // acknowledge with a byte, read one, reset
+	opOutcome   = 'q' // answer with the Outcome kept under this token as JSON, or with nothing
+	opDiscarded = 't' // answer with the count of all of that, eight bytes
+	opActive    = 'n' // answer with the number of connections open, eight bytes; those of opOutcome, opDiscarded and opActive are none
 )
 
 // Greeting is what the service sends before it ends its own direction first.

@@ -33,7 +33,8 @@ func Serve(l net.Listener) error {
 }
 
 type server struct {
-	active atomic.Int64
+	active    atomic.Int64
+	discarded atomic.Uint64 // bytes
 
 	mu       sync.Mutex
 	outcomes map[uint64]Outcome
@@ -66,6 +67,10 @@ func (s *server) do(c *net.TCPConn, op byte, number uint64) {
 	case opReceive:
 		sum, _ := hex.DecodeString(receive(c).Sum)
 		_, _ = c.Write(sum)
+	case opDiscard:
+		s.discard(c)
+	case opDiscarded:
+		_, _ = c.Write(binary.BigEndian.AppendUint64(nil, s.discarded.Load()))
 	case opFinish:
 		_, _ = io.WriteString(c, Greeting)
 		_ = c.CloseWrite()
@@ -95,6 +100,17 @@ func echo(c net.Conn) {
 		}
 		var err error
 		if n, err = c.Read(buffer); err != nil {
+			return
+		}
+	}
+}
+
+func (s *server) discard(c net.Conn) {
+	buffer := make([]byte, 256<<10)
+	for {
+		n, err := c.Read(buffer)
+		s.discarded.Add(uint64(n))
+		if err != nil {
 			return
 		}
 	}

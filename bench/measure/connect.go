@@ -5,6 +5,7 @@ package measure
 import (
 	"context"
 	"fmt"
+	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,7 +19,7 @@ const maxConnects = 4000
 
 // Connects has workers open a connection, take one byte there and back, and close it, over and over for d, and returns
 // connections per second, all workers together.
-func Connects(ctx context.Context, p Path, workers int, d time.Duration) (float64, error) {
+func Connects[C net.Conn](ctx context.Context, p Path[C], workers int, d time.Duration) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, d+patience)
 	defer cancel()
 	rate, _, err := repeat(workers, d, func() error { return connect(ctx, p) })
@@ -28,7 +29,7 @@ func Connects(ctx context.Context, p Path, workers int, d time.Duration) (float6
 	return rate, p.Settle(ctx)
 }
 
-func connect(ctx context.Context, p Path) error {
+func connect[C net.Conn](ctx context.Context, p Path[C]) error {
 	c, err := p.Dial(ctx)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ package measure
 import (
 	"context"
 	"fmt"
+	"net"
 	"time"
 
 	"jackfield/bench/backend"
@@ -12,15 +13,15 @@ import (
 )
 
 // A Forwarder is a path whose programs can be weighed.
-type Forwarder interface {
-	Path
+type Forwarder[C net.Conn] interface {
+	Path[C]
 	Usage() (process.Usage, error)
 }
 
 // Idle opens n sessions through a forwarder just started, takes one byte there and back through each, lets them be, and
 // returns what each costs the forwarder: resident memory in KiB and descriptors. What the forwarder held before is taken
 // off; it has carried a few sessions by then, so its code is in memory.
-func Idle(ctx context.Context, p Forwarder, n int) (kib, descriptors float64, err error) {
+func Idle[C net.Conn](ctx context.Context, p Forwarder[C], n int) (kib, descriptors float64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*patience)
 	defer cancel()
 	if err := carry(ctx, p, 16, nil); err != nil {
@@ -43,7 +44,7 @@ func Idle(ctx context.Context, p Forwarder, n int) (kib, descriptors float64, er
 }
 
 // carry opens n sessions, does something meanwhile, and closes them.
-func carry(ctx context.Context, p Path, n int, meanwhile func() error) error {
+func carry[C net.Conn](ctx context.Context, p Path[C], n int, meanwhile func() error) error {
 	conns, err := open(ctx, p, n, backend.Echo)
 	if err != nil {
 		return err
@@ -59,7 +60,7 @@ func carry(ctx context.Context, p Path, n int, meanwhile func() error) error {
 }
 
 // steady weighs the forwarder until it stays the same for a while, and at most for two seconds.
-func steady(ctx context.Context, p Forwarder) (process.Usage, error) {
+func steady[C net.Conn](ctx context.Context, p Forwarder[C]) (process.Usage, error) {
 	const every, tries = 100 * time.Millisecond, 20
 	last, err := p.Usage()
 	for range tries {

@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// A Path leads to the backend through a forwarder.
-type Path interface {
+// A Path leads to the backend through a forwarder, by connections of one type.
+type Path[C net.Conn] interface {
 	// Dial opens a connection that has the deadline of ctx.
-	Dial(ctx context.Context) (*net.TCPConn, error)
+	Dial(ctx context.Context) (C, error)
 
 	// Settle waits until the backend has no connection left.
 	Settle(ctx context.Context) error
@@ -26,17 +26,20 @@ type Path interface {
 const patience = 15 * time.Second
 
 // open opens n connections, a few at a time, and prepares each of them; all or none.
-func open(ctx context.Context, p Path, n int, prepare func(net.Conn) error) ([]*net.TCPConn, error) {
-	conns, errs := make([]*net.TCPConn, n), make([]error, n)
+func open[C net.Conn](ctx context.Context, p Path[C], n int, prepare func(net.Conn) error) ([]net.Conn, error) {
+	conns, errs := make([]net.Conn, n), make([]error, n)
 	var wg sync.WaitGroup
 	places := make(chan struct{}, 16)
 	for k := range n {
 		places <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-places }()
-			if conns[k], errs[k] = p.Dial(ctx); errs[k] == nil {
-				errs[k] = prepare(conns[k])
+			c, err := p.Dial(ctx)
+			if err == nil {
+				conns[k] = c
+				err = prepare(c)
 			}
+			errs[k] = err
 		})
 	}
 	wg.Wait()
@@ -47,7 +50,7 @@ func open(ctx context.Context, p Path, n int, prepare func(net.Conn) error) ([]*
 	return conns, nil
 }
 
-func closeAll(conns []*net.TCPConn) {
+func closeAll(conns []net.Conn) {
 	for _, c := range conns {
 		if c != nil {
 			c.Close()

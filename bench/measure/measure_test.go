@@ -36,6 +36,8 @@ func (d direct) Dial(ctx context.Context) (*net.TCPConn, error) {
 	return c.(*net.TCPConn), c.SetDeadline(deadline)
 }
 
+func (d direct) Taken(ctx context.Context) (uint64, error) { return backend.Discarded(ctx, d.service) }
+
 func (d direct) Settle(ctx context.Context) error { return backend.WaitQuiet(ctx, d.service) }
 
 func start(t *testing.T) direct {
@@ -62,6 +64,10 @@ func TestBulk(t *testing.T) {
 	rate, err := Bulk(t.Context(), d, 3, 50*time.Millisecond)
 	if err != nil || rate <= 0 || d.dialled.Load() != 3 {
 		t.Errorf("%v MB/s over %d connections, %v", rate, d.dialled.Load(), err)
+	}
+	rate, err = Upload(t.Context(), d, 2, 50*time.Millisecond)
+	if err != nil || rate <= 0 || d.dialled.Load() != 5 {
+		t.Errorf("up: %v MB/s over %d connections, %v", rate, d.dialled.Load()-3, err)
 	}
 }
 
@@ -124,6 +130,9 @@ func TestAForwarderThatIsNotThereFailsTheSample(t *testing.T) {
 	l.Close()
 	if _, err := Bulk(t.Context(), d, 2, time.Millisecond); err == nil {
 		t.Error("bulk: no error")
+	}
+	if _, err := Upload(t.Context(), d, 2, time.Millisecond); err == nil {
+		t.Error("upload: no error")
 	}
 	if _, err := Connects(t.Context(), d, 2, time.Millisecond); err == nil {
 		t.Error("connects: no error")

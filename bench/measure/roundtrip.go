@@ -20,7 +20,7 @@ const message = 64
 
 // RoundTrips sends 64 bytes to an echo and waits for them, over and over for d on each of n connections, and returns the
 // 50th and the 99th percentile of the time that took, in microseconds, over all connections.
-func RoundTrips(ctx context.Context, p Path, n int, d time.Duration) (p50, p99 float64, err error) {
+func RoundTrips[C net.Conn](ctx context.Context, p Path[C], n int, d time.Duration) (p50, p99 float64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, d+patience)
 	defer cancel()
 	conns, err := open(ctx, p, n, backend.Echo)

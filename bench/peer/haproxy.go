@@ -30,6 +30,8 @@ func (HAProxy) Version(ctx context.Context) (string, error) {
 	return versionLine(ctx, "ersion", path, "-v")
 }
 
+const haproxyConfig = "haproxy.cfg"
+
 // Command splices in the kernel where haproxy thinks it right. 4,000 connections and their pipes fit into 20,000
 // descriptors.
 func (HAProxy) Command(p Place) (process.Spec, error) {
@@ -37,7 +39,7 @@ func (HAProxy) Command(p Place) (process.Spec, error) {
 	if err != nil {
 		return process.Spec{}, err
 	}
-	file, err := p.write("haproxy.cfg", fmt.Sprintf(`global
+	file, err := p.write(haproxyConfig, fmt.Sprintf(`global
     nbthread 2
     maxconn 4000
 defaults

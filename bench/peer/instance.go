@@ -56,7 +56,7 @@ func (s Stage) Start(ctx context.Context, p Peer, service string) (*Instance, er
 
 func (s Stage) prepare(p Peer, service string) (Place, error) {
 	place := Place{Service: service, User: s.User}
-	for _, address := range []*string{&place.Listen, &place.Link, &place.Forward, &place.API} {
+	for _, address := range []*string{&place.Listen, &place.Link, &place.Forward, &place.API, &place.Secure} {
 		var err error
 		if *address, err = process.FreeAddress(); err != nil {
 			return place, err
@@ -189,6 +189,9 @@ func (i *Instance) Usage() (process.Usage, error) {
 func (i *Instance) Another(ctx context.Context) (*Instance, error) {
 	return i.stage.Start(ctx, i.peer, i.service)
 }
+
+// Taken is how many bytes of uploads the service has got.
+func (i *Instance) Taken(ctx context.Context) (uint64, error) { return backend.Discarded(ctx, i.service) }
 
 // Settle waits until no connection to the service is left.
 func (i *Instance) Settle(ctx context.Context) error { return backend.WaitQuiet(ctx, i.service) }

@@ -37,6 +37,7 @@ type Place struct {
 	Link    string // for a Tunnel: where it has to listen for its device, host:port
 	Forward string // for a peer that forwards without a name, beside Listen: where it has to listen for that, host:port
 	API     string // for a JackfieldAPI: where it has to listen for calls, host:port
+	Secure  string // for a SecurePeer: where it has to listen with TLS, host:port
 	Service string // where it has to forward to, host:port
 	User    User
 }

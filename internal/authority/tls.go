@@ -49,6 +49,8 @@ func (a *Authority) TLSConfig(l Listener) (*tls.Config, error) {
 		NextProtos:       l.Protocols,
 		GetCertificate:   l.certificate,
 		VerifyConnection: a.verify,
+
+		DynamicRecordSizingDisabled: true, // large records from the first byte
 	}
 	if l.TLS12 {
 		base.MinVersion = tls.VersionTLS12

@@ -40,10 +40,13 @@ func newAudit() *cobra.Command {
 		Example: `  jackfield audit -f --service 'console.*'
   jackfield audit --since 24h --event refuse --json`,
 		Args: args(cobra.NoArgs),
-		RunE: flags.withServer(func(cmd *cobra.Command, _ []string, server *api.Client) error {
+		PreRunE: func(*cobra.Command, []string) error {
 			if err := o.check(time.Now()); err != nil {
 				return usageError{err}
 			}
+			return nil
+		},
+		RunE: flags.withServer(func(cmd *cobra.Command, _ []string, server *api.Client) error {
 			return o.run(cmd, server)
 		}),
 	}
@@ -57,7 +60,7 @@ func newAudit() *cobra.Command {
 	cmd.Flags().StringVar(&o.filter.Source, "source", "", "from this address or network")
 	cmd.Flags().StringVar(&o.filter.ID, "id", "", "of this session or call")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON, a record in a line")
-	cmd.RegisterFlagCompletionFunc("service", completeServices)
+	cmd.RegisterFlagCompletionFunc("service", completeServices(&flags))
 	return cmd
 }
 

@@ -81,7 +81,7 @@ Start with "jackfield demo".`,
 		newLogin(), newLogout(), newStatus(), newContext(), newList(), newConnect(), newForward(), newAudit(), newSSHConfig(),
 		newSessions(), newDisconnect(), newDevices(), newAgent(), newWhy(),
 		newUser(), newToken(), newCertificate(), newBackup(), newRestore(),
-		newTCPMUX(), newMapper(), newMihini(), newInedo(), newImport(), newVersion(),
+		newTCPMUX(), newMapper(), newMihini(), newInedo(), newImport(), newCompletion(), newVersion(), newMan(),
 	)
 	return root
 }

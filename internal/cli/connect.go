@@ -13,6 +13,7 @@ import (
 func newConnect() *cobra.Command {
 	var flags loginFlags
 	var raw, progress bool
+	var name jackfield.Name
 	cmd := &cobra.Command{
 		Use:   "connect NAME",
 		Short: "Join a service to standard input and output",
@@ -27,25 +28,27 @@ Exits 1 if the server refuses, or if the session is cut.`,
   ssh -o ProxyCommand='jackfield connect %h' ssh.board-1
   jackfield connect --progress firmware.board-1 < image.bin`,
 		Args:              args(cobra.ExactArgs(1)),
-		ValidArgsFunction: completeService,
-		RunE: flags.withLogin(func(cmd *cobra.Command, given []string, server *client.Server) error {
+		ValidArgsFunction: first(completeServices(&flags)),
+		PreRunE: func(cmd *cobra.Command, given []string) (err error) {
 			if err := atMostOne(cmd, "raw", "progress"); err != nil {
 				return err
 			}
-			if raw && !(isTerminal(cmd.InOrStdin()) && isTerminal(cmd.OutOrStdout())) {
-				return usageError{errors.New("--raw is for a terminal")}
-			}
-			name, err := jackfield.ParseName(given[0])
-			if err != nil {
+			if name, err = jackfield.ParseName(given[0]); err != nil {
 				return usageError{err}
 			}
+			if raw && !(isTerminal(cmd.InOrStdin()) && isTerminal(cmd.OutOrStdout())) {
+				return usageError{errors.New("--raw is for a terminal: without it, connect works in a pipe")}
+			}
+			return nil
+		},
+		RunE: flags.withLogin(func(cmd *cobra.Command, _ []string, server *client.Server) error {
 			stream, name, err := openService(cmd.Context(), server, name)
 			if err != nil {
 				return err
 			}
 			defer stream.Close()
 			if raw {
-				return joinTerminal(cmd, stream, name)
+				return whyCut(cmd.Context(), server, joinTerminal(cmd, stream, name))
 			}
 			in, out := cmd.InOrStdin(), cmd.OutOrStdout()
 			if progress && isTerminal(cmd.ErrOrStderr()) {
@@ -53,7 +56,7 @@ Exits 1 if the server refuses, or if the session is cut.`,
 				defer meter.stop()
 				in, out = meter.reader(in), meter.writer(out)
 			}
-			return join(cmd.Context(), stream, in, out, isTerminal(cmd.InOrStdin()))
+			return whyCut(cmd.Context(), server, join(cmd.Context(), stream, in, out, isTerminal(cmd.InOrStdin())))
 		}),
 	}
 	flags.add(cmd)
@@ -66,16 +69,40 @@ Exits 1 if the server refuses, or if the session is cut.`,
 // stands for. The name of a service costs no further question.
 func openService(ctx context.Context, server *client.Server, called jackfield.Name) (jackfield.Stream, jackfield.Name, error) {
 	stream, err := server.Dial(ctx, called)
-	if jackfieldKind(err) != jackfield.NotFound || called.Station() != "" {
+	switch {
+	case jackfieldKind(err) != jackfield.NotFound:
 		return stream, called, err
+	case called.Station() != "":
+		return nil, called, unlisted(err)
 	}
 	name, other := server.Resolve(ctx, called)
 	switch {
 	case jackfieldKind(other) == jackfield.Denied, other == nil && name == called:
-		return nil, called, err // the token may not see what there is, or it has just come
+		return nil, called, unlisted(err) // the token may not see what there is, or it has just come
 	case other != nil:
 		return nil, called, other
 	}
 	stream, err = server.Dial(ctx, name)
 	return stream, name, err
+}
+
+// unlisted says where to see what there is, with a refusal that says there is no such service.
+func unlisted(err error) error {
+	refusal := jackfield.AsError(err)
+	return &jackfield.Error{Kind: refusal.Kind, Message: refusal.Message + ": see jackfield ls", ID: refusal.ID}
+}
+
+// whyCut says why a session was reset, if it is that the token is not good any more.
+func whyCut(ctx context.Context, server *client.Server, err error) error {
+	if !errors.Is(err, errReset) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, completionPatience)
+	defer cancel()
+	_, asked := server.API.Me(ctx)
+	if jackfieldKind(asked) != jackfield.Unauthenticated {
+		return err
+	}
+	refusal := jackfield.AsError(asked)
+	return &jackfield.Error{Kind: refusal.Kind, Message: "the session was cut: " + refusal.Message, ID: refusal.ID}
 }

@@ -59,6 +59,15 @@ func (f *loginFlags) server() (*client.Server, error) {
 	return client.NewServer(*l, contexts)
 }
 
+// ask finds the API of that server, for a short question. Whether it has a new authority is left to others.
+func (f *loginFlags) ask() (*api.Client, func(), error) {
+	server, err := f.server()
+	if err != nil {
+		return nil, nil, err
+	}
+	return server.API, server.API.Close, nil
+}
+
 // withLogin makes the function of a command that asks the server of a login.
 func (f *loginFlags) withLogin(do func(cmd *cobra.Command, given []string, server *client.Server) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, given []string) error {
@@ -73,18 +82,17 @@ func (f *loginFlags) withLogin(do func(cmd *cobra.Command, given []string, serve
 
 // named says which server has refused, and by which id its log has more. Other errors name the server already.
 func named(server string, err error) error {
-	if jackfieldKind(err) == "" {
+	kind := jackfieldKind(err)
+	if kind == "" {
 		return err
 	}
-	refusal, one := err.(*jackfield.Error)
-	if !one {
-		return fmt.Errorf("%s: %s", server, visible(strings.ReplaceAll(err.Error(), "\n", "; ")))
-	}
-	sentence := server + ": " + refusal.Message
-	if refusal.ID != "" {
+	sentence := server + ": "
+	if refusal, one := err.(*jackfield.Error); !one {
+		sentence += strings.ReplaceAll(err.Error(), "\n", "; ")
+	} else if sentence += refusal.Message; refusal.ID != "" {
 		sentence += " [" + refusal.ID + "]"
 	}
-	if refusal.Kind == jackfield.Unauthenticated {
+	if kind == jackfield.Unauthenticated {
 		sentence += " (jackfield login " + server + ")"
 	}
 	return errors.New(visible(sentence))
@@ -94,11 +102,15 @@ func named(server string, err error) error {
 type serverFlags struct {
 	adminFlags
 	loginFlags
+	here func() bool // whether a server of this machine is meant: a flag says so, or nobody has logged in
 }
 
 func (f *serverFlags) add(cmd *cobra.Command) {
 	f.adminFlags.add(cmd)
 	f.loginFlags.add(cmd)
+	f.here = func() bool {
+		return cmd.Flags().Changed("socket") || cmd.Flags().Changed("config") || !f.anyLogin()
+	}
 	cmd.Flags().Lookup("config").Usage += "; without --socket and --config, the server that you have logged in to is asked"
 }
 
@@ -109,13 +121,25 @@ func (f *serverFlags) withServer(do func(cmd *cobra.Command, given []string, ser
 		if err := cmp.Or(atMostOne(cmd, "socket", "context"), atMostOne(cmd, "config", "context")); err != nil {
 			return err
 		}
-		if cmd.Flags().Changed("socket") || cmd.Flags().Changed("config") || !f.anyLogin() {
+		if f.here() {
 			return f.adminFlags.withServer(do)(cmd, given)
 		}
 		return f.withLogin(func(cmd *cobra.Command, given []string, server *client.Server) error {
 			return do(cmd, given, server.API)
 		})(cmd, given)
 	}
+}
+
+// ask finds the API of the server that is meant.
+func (f *serverFlags) ask() (*api.Client, func(), error) {
+	if !f.here() {
+		return f.loginFlags.ask()
+	}
+	server, err := f.adminFlags.client()
+	if err != nil {
+		return nil, nil, err
+	}
+	return server, server.Close, nil
 }
 
 // anyLogin says whether there is a login to use, or one that cannot be read, which is to be told.
@@ -211,7 +235,7 @@ func newContextUse() *cobra.Command {
 		Use:               "use NAME",
 		Short:             "Make a context the current one",
 		Args:              args(cobra.ExactArgs(1)),
-		ValidArgsFunction: completeContexts,
+		ValidArgsFunction: first(completeContexts),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			contexts, err := client.Open("")
 			if err != nil {

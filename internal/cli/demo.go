@@ -66,7 +66,6 @@ type demo struct {
 	Field   string // where the demo's device dials in
 	Meter   string // its service
 	API     string // where the API is
-	Token   string // for the first login
 	Command string // how the person runs this binary
 }
 
@@ -94,7 +93,6 @@ func runDemo(ctx context.Context, out, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	d.Token = d.firstToken()
 	if err := template.Must(template.New("guide").Parse(demoGuide)).Execute(out, d); err != nil {
 		s.Close()
 		return err
@@ -133,15 +131,6 @@ func (d *demo) start(out, stderr io.Writer) (*server.Server, error) {
 		Version:  version,
 		Recorder: narrator{out},
 	})
-}
-
-// firstToken is the one-time token of the first administrator, as the server has written it down.
-func (d *demo) firstToken() string {
-	token, err := os.ReadFile(filepath.Join(d.Dir, "first-token"))
-	if err != nil {
-		return "(there is none: " + err.Error() + ")"
-	}
-	return strings.TrimSpace(string(token))
 }
 
 // Quote writes a string as HCL has it.

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -27,26 +29,30 @@ type forwarded struct {
 func newForward() *cobra.Command {
 	var flags loginFlags
 	var printEnv, asJSON bool
+	var list []forwarded
 	cmd := &cobra.Command{
 		Use:   "forward NAME [LOCAL] [NAME [LOCAL]]...",
 		Short: "Make services reachable on ports of this machine",
 		Long: `Listens on ports of this machine and joins every connection to a service, until Ctrl-C. LOCAL is PORT, for 127.0.0.1, or
 HOST:PORT; without it a free port is taken and printed. While the server cannot be reached, connections are reset, and why is said
-once; nothing needs to be started again when it is back. At most 256 connections of each port are open at once.
+once; nothing needs to be started again when it is back, nor when you have logged in again. At most 256 connections of each port
+are open at once.
 
 Whoever can connect to a port uses the service in your name.`,
 		Example: `  jackfield forward web.board-1 8080 ssh.board-1 2222
   jackfield forward --print-env db > .env &`,
 		Args:              args(cobra.MinimumNArgs(1)),
-		ValidArgsFunction: completeServices,
-		RunE: flags.withLogin(func(cmd *cobra.Command, given []string, server *client.Server) error {
+		ValidArgsFunction: once(completeServices(&flags)),
+		PreRunE: func(cmd *cobra.Command, given []string) (err error) {
 			if err := atMostOne(cmd, "print-env", "json"); err != nil {
 				return err
 			}
-			list, err := parseForwarded(given)
-			if err != nil {
+			if list, err = parseForwarded(given); err != nil {
 				return usageError{err}
 			}
+			return nil
+		},
+		RunE: flags.withLogin(func(cmd *cobra.Command, _ []string, server *client.Server) error {
 			if err := resolveForwarded(cmd, server, list); err != nil {
 				return err
 			}
@@ -58,7 +64,7 @@ Whoever can connect to a port uses the service in your name.`,
 				closeAll(listeners)
 				return err
 			}
-			return runForwarded(cmd, server, list, listeners)
+			return runForwarded(cmd, flags, list, listeners)
 		}),
 	}
 	flags.add(cmd)
@@ -138,15 +144,32 @@ func resolveForwarded(cmd *cobra.Command, server *client.Server, list []forwarde
 func listenForwarded(ctx context.Context, list []forwarded) ([]*net.TCPListener, error) {
 	var listeners []*net.TCPListener
 	for i := range list {
-		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", list[i].Address)
+		network := "tcp"
+		if address, err := netip.ParseAddrPort(list[i].Address); err == nil && address.Addr().Is4() {
+			network = "tcp4" // 0.0.0.0 would be all addresses of IPv6, too
+		}
+		listener, err := new(net.ListenConfig).Listen(ctx, network, list[i].Address)
 		if err != nil {
 			closeAll(listeners)
-			return nil, fmt.Errorf("%s cannot be forwarded: %w", list[i].Service, err)
+			return nil, unlistened(list[i], err)
 		}
 		list[i].Address = listener.Addr().String()
 		listeners = append(listeners, listener.(*net.TCPListener))
 	}
 	return listeners, nil
+}
+
+// unlistened says why a port cannot be listened on, and what to do.
+func unlistened(f forwarded, err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%s cannot be forwarded: another program listens on %s: choose another port, or none,"+
+			" and a free one is taken", f.Service, f.Address)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s cannot be forwarded: you may not listen on %s: choose a port of 1024 and above",
+			f.Service, f.Address)
+	}
+	return fmt.Errorf("%s cannot be forwarded: %w", f.Service, err)
 }
 
 func closeAll(listeners []*net.TCPListener) {
@@ -188,7 +211,14 @@ func variableOf(name jackfield.Name) string {
 }
 
 // runForwarded serves all the ports until the person stops it, or one of them cannot be served any more.
-func runForwarded(cmd *cobra.Command, server *client.Server, list []forwarded, listeners []*net.TCPListener) error {
+func runForwarded(cmd *cobra.Command, flags loginFlags, list []forwarded, listeners []*net.TCPListener) error {
+	server, err := newRenewer(flags)
+	if err != nil {
+		closeAll(listeners)
+		return err
+	}
+	defer server.close()
+	url := server.current().URL()
 	ctx, stop := context.WithCancel(cmd.Context())
 	defer stop()
 	failures := make([]error, len(list))
@@ -197,10 +227,10 @@ func runForwarded(cmd *cobra.Command, server *client.Server, list []forwarded, l
 		if address, err := netip.ParseAddrPort(f.Address); err != nil || !address.Addr().IsLoopback() {
 			fmt.Fprintf(cmd.ErrOrStderr(), "jackfield: everybody who can connect to %s uses %s in your name\n", f.Address, f.Service)
 		}
-		complaints := &complainer{w: cmd.ErrOrStderr(), about: f.Service, server: server.URL()}
+		complaints := &complainer{w: cmd.ErrOrStderr(), about: f.Service, server: url}
 		forwarder := client.Forwarder{
 			Listener: listeners[i],
-			Open:     func(ctx context.Context) (jackfield.Stream, error) { return server.Dial(ctx, f.Service) },
+			Open:     func(ctx context.Context) (jackfield.Stream, error) { return server.dial(ctx, f.Service) },
 			Failed:   complaints.failed,
 		}
 		running.Go(func() {
@@ -244,6 +274,9 @@ func (c *complainer) failed(err error) {
 func reasonOf(err error) string {
 	if refusal, is := errors.AsType[*jackfield.Error](err); is {
 		return string(refusal.Kind) + " " + refusal.Message
+	}
+	if broken, is := errors.AsType[*net.OpError](err); is {
+		return broken.Err.Error() // without the ports, which are others each time
 	}
 	return err.Error()
 }

@@ -37,6 +37,8 @@ func join(ctx context.Context, conn net.Conn, in io.Reader, out io.Writer, perso
 	return explain(<-sent)
 }
 
+var errReset = errors.New("the connection was reset: the service broke it, or the server cut the session")
+
 func explain(err error) error {
 	var refused *tcpmux.RefusedError
 	if errors.As(err, &refused) {
@@ -44,7 +46,7 @@ func explain(err error) error {
 	}
 	switch {
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.ErrUnexpectedEOF): // the latter: TLS was cut short
-		return errors.New("the connection was reset: the service broke it, or the server cut the session")
+		return errReset
 	case errors.Is(err, syscall.EPIPE): // whoever reads our output, or the service, has had enough
 		return nil
 	}

@@ -1,19 +1,17 @@
 package cli
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"jackfield"
 	"jackfield/internal/api"
@@ -68,12 +66,20 @@ func (o *loginOptions) run(cmd *cobra.Command, given []string) error {
 	if err != nil {
 		return err
 	}
+	for _, s := range o.scopes {
+		if !slices.Contains(identity.AllScopes(), identity.Scope(s)) {
+			return usageError{fmt.Errorf("%q is not a scope: those are read, write, connect and admin", s)}
+		}
+	}
 	contexts, err := client.Open("")
 	if err != nil {
 		return err
 	}
 	before, err := o.find(contexts, given)
 	if err != nil {
+		return err
+	}
+	if err := o.needTerminal(cmd); err != nil {
 		return err
 	}
 	fresh := client.Login{Context: before.Context, URL: before.URL}
@@ -162,41 +168,12 @@ func (o *loginOptions) pin(cmd *cobra.Command, before *client.Login) (authoritie
 	return met.Pin(met.Fingerprint())
 }
 
-// confirm asks whether a stranger is to be trusted.
-func confirm(cmd *cobra.Command, server, fingerprint string) error {
-	in := cmd.InOrStdin()
-	if !isTerminal(in) {
-		return fmt.Errorf("nothing proves that %s is the server that you mean: see there, with jackfield certificate authority,"+
-			" whether its authority has this fingerprint, and then say --fingerprint %s", server, fingerprint)
-	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "Nothing proves yet that %s is the server that you mean. The SHA-256 of its authority is\n\n  %s\n\n"+
-		"which should be the one that \"jackfield certificate authority\" shows on the server.\n", server, fingerprint)
-	fmt.Fprint(cmd.ErrOrStderr(), "Is it? (yes/no) ")
-	answer, err := typedLine(in)
-	if err != nil {
-		return err
-	}
-	if !strings.EqualFold(answer, "yes") {
-		return errors.New("the server is not trusted: nothing was sent to it")
-	}
-	return nil
-}
-
-// typedLine reads a line from a terminal, which gives one at a time.
-func typedLine(r io.Reader) (string, error) {
-	line, err := bufio.NewReader(io.LimitReader(r, maxPassword)).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return "", err
-	}
-	return strings.TrimSpace(line), nil
-}
-
 // prove gets a token, and completes the login with it.
 func (o *loginOptions) prove(cmd *cobra.Command, fresh *client.Login) error {
 	var attempt api.Login
 	var err error
 	if o.tokenStdin {
-		attempt.Token, err = readLine(cmd.InOrStdin())
+		attempt.Token, err = readLine(cmd.InOrStdin(), "token")
 	} else {
 		attempt.User, attempt.Password, err = o.askWho(cmd, fresh.URL)
 	}
@@ -266,31 +243,4 @@ func jackfieldKind(err error) jackfield.Kind {
 		return refusal.Kind
 	}
 	return ""
-}
-
-// askWho asks for name and password.
-func (o *loginOptions) askWho(cmd *cobra.Command, server string) (user, password string, err error) {
-	terminal, is := cmd.InOrStdin().(*os.File)
-	is = is && term.IsTerminal(int(terminal.Fd()))
-	user = o.user
-	switch {
-	case !is && user == "":
-		return "", "", usageError{errors.New("there is no terminal to ask who you are: say --user NAME and --password-stdin, or --token-stdin")}
-	case !is && !o.password.stdin:
-		return "", "", usageError{errors.New("there is no terminal to ask for the password: say --password-stdin, or --token-stdin")}
-	case user == "":
-		fmt.Fprintf(cmd.ErrOrStderr(), "User at %s: ", server)
-		if user, err = typedLine(terminal); err != nil {
-			return "", "", err
-		}
-	}
-	if o.password.stdin {
-		password, err = readLine(cmd.InOrStdin())
-	} else {
-		password, err = ask(cmd.ErrOrStderr(), terminal, "Password of "+user+": ")
-	}
-	if err == nil && (user == "" || password == "") {
-		err = errors.New("a name and a password are needed to log in")
-	}
-	return user, password, err
 }

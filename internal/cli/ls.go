@@ -25,7 +25,8 @@ func newList() *cobra.Command {
 		Aliases: []string{"list"},
 		Short:   "Show the services that you may use",
 		Long: `Shows the services that you may use, whether each can be reached now (as far as the server watches it), how many sessions are
-open with it, and the ways to it: "connect" stands for jackfield connect and forward, and HTTP CONNECT with other tools.`,
+open with it, and the ways to it: "connect" stands for jackfield connect and forward, and HTTP CONNECT with other tools.
+Administrators see all services, also those that the rules forbid them to use.`,
 		Args: args(cobra.NoArgs),
 		RunE: flags.withLogin(func(cmd *cobra.Command, _ []string, server *client.Server) error {
 			services, err := server.API.Services(cmd.Context())

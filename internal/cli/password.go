@@ -33,17 +33,17 @@ func (f *passwordFlags) read(cmd *cobra.Command, prompt string) (string, error) 
 	case f.none:
 		return "", nil
 	case f.stdin:
-		return readLine(cmd.InOrStdin())
+		return readLine(cmd.InOrStdin(), "password")
 	}
 	terminal, is := cmd.InOrStdin().(*os.File)
 	if !is || !term.IsTerminal(int(terminal.Fd())) {
 		return "", usageError{errors.New("there is no terminal to ask for the password: say --password-stdin")}
 	}
-	first, err := ask(cmd.ErrOrStderr(), terminal, prompt)
+	first, err := ask(cmd, terminal, prompt)
 	if err != nil {
 		return "", err
 	}
-	second, err := ask(cmd.ErrOrStderr(), terminal, "Again: ")
+	second, err := ask(cmd, terminal, "Again: ")
 	if err != nil {
 		return "", err
 	}
@@ -53,14 +53,8 @@ func (f *passwordFlags) read(cmd *cobra.Command, prompt string) (string, error) 
 	return first, nil
 }
 
-func ask(w io.Writer, terminal *os.File, prompt string) (string, error) {
-	fmt.Fprint(w, prompt)
-	password, err := term.ReadPassword(int(terminal.Fd()))
-	fmt.Fprintln(w)
-	return string(password), err
-}
-
-func readLine(r io.Reader) (string, error) {
+// readLine reads a secret, which errors call what.
+func readLine(r io.Reader, what string) (string, error) {
 	line, err := bufio.NewReader(io.LimitReader(r, maxPassword+2)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", err
@@ -68,9 +62,9 @@ func readLine(r io.Reader) (string, error) {
 	line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
 	switch {
 	case line == "":
-		return "", errors.New("there is no password on standard input")
+		return "", fmt.Errorf("there is no %s on standard input", what)
 	case len(line) > maxPassword:
-		return "", fmt.Errorf("the password on standard input has more than %d bytes", maxPassword)
+		return "", fmt.Errorf("the %s on standard input has more than %d bytes", what, maxPassword)
 	}
 	return line, nil
 }

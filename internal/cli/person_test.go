@@ -109,7 +109,7 @@ func TestDescribeRecord(t *testing.T) {
 func TestKeyReader(t *testing.T) {
 	for typed, want := range map[string]string{"abc": "abc", "ab\x1dcd": "ab", "\x1d": "", "\x03\x04": "\x03\x04"} {
 		left := false
-		got, err := io.ReadAll(&keyReader{strings.NewReader(typed), func() { left = true }})
+		got, err := io.ReadAll(&keyReader{keys: strings.NewReader(typed), leave: func() { left = true }})
 		if string(got) != want || err != nil || left != strings.Contains(typed, "\x1d") {
 			t.Errorf("%q: %q, %v, left %v", typed, got, err, left)
 		}

@@ -75,7 +75,8 @@ func newDisconnect() *cobra.Command {
 		Short: "Cut sessions",
 		Long: `Cuts the sessions with the given ids (see "jackfield sessions"): administrators any, others their own. Both of a session's
 connections are reset, and its audit record says who disconnected it: an administrator, or its user.`,
-		Args: args(cobra.MinimumNArgs(1)),
+		Args:              args(cobra.MinimumNArgs(1)),
+		ValidArgsFunction: once(completeSessions(&flags)),
 		RunE: flags.withServer(func(cmd *cobra.Command, ids []string, server *api.Client) error {
 			return forEach(cmd, ids, "disconnected", func(id string) error { return server.Disconnect(cmd.Context(), id, reason) })
 		}),

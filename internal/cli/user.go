@@ -205,6 +205,9 @@ func forEach(cmd *cobra.Command, names []string, done string, do func(name strin
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", name, done)
 	}
+	if len(failures) == 1 {
+		return failures[0] // which may have a short id
+	}
 	return errors.Join(failures...)
 }
 

@@ -35,8 +35,8 @@ Exits 1 if the client would be denied.`,
 		Example: `  jackfield why --from 10.9.0.7 --listener mux web
   jackfield why --from 10.9.0.7 --user ann --group lab --at 2026-11-23T03:00:00Z console.fpga-1`,
 		Args:              args(cobra.ExactArgs(1)),
-		ValidArgsFunction: completeService,
-		RunE: flags.withServer(func(cmd *cobra.Command, given []string, server *api.Client) (err error) {
+		ValidArgsFunction: first(completeServices(&flags)),
+		PreRunE: func(_ *cobra.Command, given []string) (err error) {
 			q.Service = given[0]
 			if q.Source, err = netip.ParseAddr(from); err != nil {
 				return usageError{fmt.Errorf("--from must be the client's IP address, such as 192.0.2.7")}
@@ -46,6 +46,9 @@ Exits 1 if the client would be denied.`,
 					return usageError{fmt.Errorf("--at must be a time such as 2026-11-23T03:00:00Z")}
 				}
 			}
+			return nil
+		},
+		RunE: flags.withServer(func(cmd *cobra.Command, _ []string, server *api.Client) error {
 			explanation, err := server.Why(cmd.Context(), q)
 			if err != nil {
 				return withListener(q, err)

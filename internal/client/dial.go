@@ -51,9 +51,17 @@ func (s *Server) Dial(ctx context.Context, name jackfield.Name) (jackfield.Strea
 	return stream, nil
 }
 
+// keepAlive breaks a stream half a minute after the server went out of reach, as for a machine that slept or changed its network.
+// Bytes under way may take longer (TCP retransmits them for about a quarter of an hour): TCP_USER_TIMEOUT would also break a stream
+// whose service does not read for a while, which is back pressure.
+func keepAlive() net.KeepAliveConfig {
+	return net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}
+}
+
 // connect makes a connection, with TLS if there is trust.
 func (s *Server) connect(ctx context.Context, trust *tls.Config) (jackfield.Stream, error) {
-	plain, err := new(net.Dialer).DialContext(ctx, "tcp", s.address())
+	dialer := net.Dialer{KeepAliveConfig: keepAlive()}
+	plain, err := dialer.DialContext(ctx, "tcp", s.address())
 	if err != nil {
 		return nil, err
 	}

@@ -5,12 +5,24 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
+	"syscall"
 )
 
-// explain makes a sentence of what a server's certificate has against it; nil of other errors.
-func (s *Server) explain(err error) error { return explainCertificate(s.login.URL, err) }
+// explain makes a sentence of what keeps one from a server, where that says what to do; nil of other errors.
+func (s *Server) explain(err error) error { return explain(s.login.URL, err) }
+
+func explain(server string, err error) error {
+	unknown, is := errors.AsType[*net.DNSError](err)
+	if is && unknown.IsNotFound || errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("the server at %s did not answer: see whether it runs, and whether the address is right (%w)", server, err)
+	}
+	return explainCertificate(server, err)
+}
+
+// explainCertificate is explain for what the certificate has against it.
 
 func explainCertificate(server string, err error) error {
 	if unknown, is := errors.AsType[x509.UnknownAuthorityError](err); is {
@@ -56,7 +68,7 @@ func unanswered(server string, err error) error {
 	if request, is := errors.AsType[*url.Error](err); is {
 		err = request.Err
 	}
-	if explained := explainCertificate(server, err); explained != nil {
+	if explained := explain(server, err); explained != nil {
 		return explained
 	}
 	return fmt.Errorf("the server at %s did not answer: %w", server, err)

@@ -146,6 +146,8 @@ type Service struct {
 	SendProxyProtocol string // "v1", "v2", or empty: no header
 	Builtin           string
 
+	Web bool // it speaks HTTP, and is a website for those who have a listener as their proxy
+
 	Command *Command
 	Program Program // the service's own; ProgramOf knows what it inherits
 

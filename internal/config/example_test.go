@@ -182,7 +182,7 @@ func TestExampleLoads(t *testing.T) {
 			},
 			{
 				Name: "power.fpga-1", Station: station, Listeners: []string{"mux", "web"}, Addresses: []string{"127.0.0.1:2002"},
-				DialTimeout: 10 * time.Second,
+				DialTimeout: 10 * time.Second, Web: true,
 			},
 		},
 		Stations: []*Station{station},

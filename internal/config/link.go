@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -25,6 +26,7 @@ func (l *loader) link() {
 	l.checkDevices()
 	l.checkAgents()
 	l.checkPublished()
+	l.checkWebsites()
 	l.checkIdentity()
 }
 
@@ -66,6 +68,16 @@ func (l *loader) checkPublished() {
 	for _, s := range l.services.order {
 		if !s.listed && len(l.serving(s)) == 0 {
 			l.warn(s.header, "Service published nowhere", `It lists no "listeners", and no listener of protocol "tcp" names it.`)
+		}
+	}
+}
+
+// checkWebsites reports websites that no listener has which could be a proxy.
+func (l *loader) checkWebsites() {
+	for _, s := range l.services.order {
+		isProxy := func(by *listener) bool { return slices.Contains(webOnly, strconv.Quote(by.Protocol)) }
+		if s.website != nil && !slices.ContainsFunc(l.serving(s), isProxy) {
+			l.missing(*s.website, "Website without a proxy", `No listener of protocol "https" or "http" publishes the service: list one in "listeners".`)
 		}
 	}
 }

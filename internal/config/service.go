@@ -11,7 +11,10 @@ import (
 	"jackfield"
 )
 
-var addressOnly = []string{"`address`"}
+var (
+	addressOnly = []string{"`address`"}
+	websiteOnly = []string{"`address`", "`command`"}
+)
 
 const maxAddress = 64 // addresses of one service
 
@@ -56,6 +59,11 @@ var serviceBlock = &block{
 			name: "builtin", kind: word{"echo", "discard", "time", "daytime", "chargen", "qotd"},
 			doc: "The route `builtin`: a small service that the server has itself, as inetd has them.",
 		},
+		{
+			name: "web", kind: boolean{}, fallback: "false", only: websiteOnly,
+			doc: "The service speaks HTTP, and is a website for browsers and others that are told to use a listener of protocol `https` or `http`, which must publish it, as their proxy: " +
+				"requests for `http://NAME/` go to it, each as a session of its own. `false`: such requests are refused; CONNECT reaches it all the same.",
+		},
 	}, sessionAttributes, commandAttributes, limitAttributes, onlyWith(commandOnly, userAttributes), onlyWith(commandOnly, programAttributes)),
 	blocks: []*block{ruleBlock, resourcesBlock},
 }
@@ -83,6 +91,7 @@ type service struct {
 	identity  []hcl.Range
 	device    item
 	agent     item
+	website   *hcl.Range // what makes it one; nil: nothing
 }
 
 // service decodes a service, of the station if that is not nil.
@@ -93,6 +102,7 @@ func (s *section) service(of *station) *Service {
 		MaxDuration: s.duration("max_duration"),
 		Limits:      s.limits(),
 		Mapper:      s.mapperName(),
+		Web:         s.boolean("web"),
 		Where:       s.where(s.header),
 	}
 	if s.has("device") {
@@ -116,6 +126,9 @@ func (s *section) service(of *station) *Service {
 	}
 	if jackfield.Name(name) == jackfield.Help {
 		s.fail(s.label.at, "Bad name", "%q is reserved by TCPMUX (RFC 1078).", name)
+	}
+	if out.Web {
+		declared.website = &s.attributes["web"].NameRange
 	}
 	out.Name = jackfield.Name(name)
 	if first, again := s.services.add(name, s.label.at, declared); again {

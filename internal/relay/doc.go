@@ -10,9 +10,9 @@
 //   - A broken connection is passed on as a reset: SetLinger(0), then Close.
 //   - Who does not read is not written to: one chunk of each direction is in memory, the rest stays in the kernel.
 //
-// Bare sockets (*net.TCPConn, *net.UnixConn) are read without a buffer in waiting: an idle session holds two descriptors,
-// two goroutines and no buffer. Any other stream (TLS, a wrapper with bytes already read) is read with a buffer of 2 KiB, and of
-// 16 KiB while it fills that.
+// Bare sockets (*net.TCPConn, *net.UnixConn) are read without a buffer in waiting, and so are streams that have a method AwaitRead
+// (*tlsstream.Stream): an idle session holds two descriptors, two goroutines and no buffer. Any other stream (a wrapper with bytes
+// already read) is read with a buffer of 2 KiB, and of 16 KiB while it fills that.
 //
 // # The ends of a TCP connection
 //

@@ -30,6 +30,7 @@ type peer struct {
 
 	armed    time.Time             // the write deadline; of the one goroutine that writes
 	lookout  lookout               // while what it has sent is written; of the same goroutine
+	ending   atomic.Bool           // the writing ends in order: what comes of that is known to closeWrite alone
 	writing  sync.Mutex            // held until a write and what it leads to in rejected are done
 	rejected atomic.Pointer[error] // what ended the writing; nil while it goes on
 }
@@ -74,7 +75,11 @@ func (p *peer) write(chunk []byte) (int, error) {
 }
 
 // closeWrite ends the stream's direction and remembers an error.
+//
+// Where the end is a message (close_notify, a record of TLS) TCP answers it with a reset if the peer has ended its own direction
+// and closed its socket. That breaks nothing. A connection that broke before takes no message.
 func (p *peer) closeWrite() error {
+	p.ending.Store(true)
 	err := p.stream.CloseWrite()
 	if err != nil {
 		p.rejected.Store(&err)

@@ -30,6 +30,7 @@ type reader struct {
 
 	try   func(fd uintptr) bool // reads a bare socket that is ready; nil for another stream
 	await func()                // waits until another stream need not wait in Read; nil if it has no such method
+	chunk int                   // what is read at once then
 	n     int                   // what it found
 	err   error
 
@@ -42,7 +43,10 @@ func newReader(p *peer) *reader {
 		r.try = r.whenReady()
 	}
 	if waiter, ok := p.stream.(interface{ AwaitRead() }); ok {
-		r.await = waiter.AwaitRead
+		r.await, r.chunk = waiter.AwaitRead, socketBuffer
+		if _, carried := p.stream.(carrier); carried {
+			r.chunk = carriedChunk
+		}
 	} else if r.try == nil {
 		r.stream = make([]byte, waitBuffer)
 	}
@@ -57,7 +61,7 @@ func (r *reader) next() ([]byte, error) {
 	case r.await != nil:
 		r.await()
 		r.buffer = socketBuffers.Get().(*[socketBuffer]byte)
-		n, err := r.peer.stream.Read(r.buffer[:carriedChunk])
+		n, err := r.peer.stream.Read(r.buffer[:r.chunk])
 		return r.buffer[:n], err
 	}
 	return r.nextFromStream()

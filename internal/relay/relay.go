@@ -67,11 +67,16 @@ func Join(ctx context.Context, client, service jackfield.Stream, live *Counters,
 	return s.end
 }
 
+// A carrier is a stream that shares its connection with others.
+type carrier interface {
+	AfterStall(func()) (stop func() bool)
+}
+
 // watchStall has the session cut when a stream that shares its connection with others was closed because what it brought was
 // not taken. It is what the other side does not take, so it is that side's fault, and its end. The function returned ends the
 // watch.
 func (s *session) watchStall(p *peer) (release func()) {
-	carried, ok := p.stream.(interface{ AfterStall(func()) func() bool })
+	carried, ok := p.stream.(carrier)
 	if !ok {
 		return func() {}
 	}

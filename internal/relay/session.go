@@ -48,6 +48,7 @@ func (s *session) pass(from, to *peer, count *atomic.Int64) {
 	}
 	gone, err := from.awaitReset()
 	switch {
+	case err != nil && from.ending.Load(): // what it means is closeWrite's to say
 	case err != nil:
 		s.broke(from, err)
 	case gone:

@@ -74,3 +74,20 @@ func TestTLSClientThatNeverReads(t *testing.T) {
 		t.Errorf("end = %+v", end)
 	}
 }
+
+// Most who end their direction close the connection at once. Then nobody is there to take the close_notify that follows, which
+// TCP answers with RST; but both directions had ended in order.
+func TestTLSClosedInOrder(t *testing.T) {
+	for _, r := range roles {
+		t.Run(r.name, func(t *testing.T) {
+			for range 40 {
+				l := join(t, t.Context(), tlsPair, tlsPair, Options{})
+				self, other := r.of(l)
+				must(t, self.Close())
+				expectEOF(t, other)
+				must(t, other.CloseWrite())
+				l.ends(jackfield.EndFinished, 0, 0)
+			}
+		})
+	}
+}

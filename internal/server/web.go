@@ -41,11 +41,26 @@ func (g *generation) webHandler(l *config.Listener, listener *gateway.Listener) 
 	}
 	if g.state != nil {
 		o.HTTP = g.apiHandler(l, listener)
-		o.Connect = &https.Connector{Gateway: g.gateway, Listener: listener, Callers: callers{g.state}}
+		connector := &https.Connector{Gateway: g.gateway, Listener: listener, Callers: callers{g.state}}
+		o.Connect = connector
+		if websites := g.websites(listener); len(websites) > 0 {
+			o.Web = &https.WebProxy{Connector: connector, Services: websites}
+		}
 	}
 	handler := https.New(o)
 	g.web = append(g.web, handler)
 	return handler
+}
+
+// websites are those services of a listener that it is a proxy for.
+func (g *generation) websites(l *gateway.Listener) map[jackfield.Name]bool {
+	websites := make(map[jackfield.Name]bool)
+	for _, s := range g.config.Services {
+		if s.Web && l.Publishes(s.Name) {
+			websites[s.Name] = true
+		}
+	}
+	return websites
 }
 
 // placesOf counts the connections of a listener across generations.

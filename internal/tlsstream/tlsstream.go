@@ -11,6 +11,10 @@
 //   - Its CloseWrite gives up after five seconds, so a peer that is slow to read loses the end of what it is sent. Here it
 //     waits, as Write does, until there is room, a deadline set before it has passed, or the connection is closed.
 //
+// It also asks the kernel less often. crypto/tls writes every record by itself, and reads one at a time; here a long Write hands
+// over several at once, and a Read takes all that have come. Buffers for that are in use only while bytes move: an idle stream has
+// none.
+//
 // A reset is sent by SetLinger(0) and then Close on what NetConn returns; one that arrives is an error of Read. A peer that
 // ends its direction may go on reading, and so may we: TLS 1.2 says otherwise (RFC 5246, section 7.2.1), and nobody heeds it.
 package tlsstream
@@ -20,7 +24,6 @@ import (
 	"io"
 	"net"
 	"sync/atomic"
-	"time"
 )
 
 // Server is tls.Server for a connection that Of will be asked for.
@@ -34,7 +37,7 @@ func Client(conn *net.TCPConn, config *tls.Config) *tls.Conn {
 }
 
 // Below returns what has to lie below a *tls.Conn that somebody else makes, for Of to know it.
-func Below(conn *net.TCPConn) net.Conn { return &socket{TCPConn: conn} }
+func Below(conn *net.TCPConn) net.Conn { return newSocket(conn) }
 
 // Of returns the stream of a connection that Server or Client made; another one ends as crypto/tls has it.
 func Of(conn *tls.Conn) *Stream {
@@ -42,17 +45,79 @@ func Of(conn *tls.Conn) *Stream {
 	return &Stream{Conn: conn, below: below}
 }
 
-// A Stream is a TLS connection that reads io.EOF only after close_notify.
+// A Stream is a TLS connection that reads io.EOF only after close_notify. It is read by one goroutine at a time, and written by
+// one.
 type Stream struct {
 	*tls.Conn
 	below *socket
+
+	// What AwaitRead has found: a byte or an error, for the next Read.
+	first   [1]byte
+	found   int
+	failure error
+
+	calls atomic.Int32 // of Write under way, twice; and 1 once it is closed
 }
 
-// Read implements net.Conn.
-func (s *Stream) Read(p []byte) (int, error) {
+// AwaitRead waits until Read need not: bytes are there, the stream has ended, or the deadline has passed. Who waits with it needs
+// no buffer meanwhile.
+func (s *Stream) AwaitRead() {
+	if s.found == 0 && s.failure == nil {
+		s.found, s.failure = s.read(s.first[:])
+	}
+}
+
+// Read implements net.Conn. It returns what has come, not only the first record of it.
+func (s *Stream) Read(p []byte) (n int, err error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if s.AwaitRead(); s.found == 0 {
+		err, s.failure = s.failure, nil
+		return 0, err
+	}
+	p[0] = s.first[0]
+	n, s.found = 1, 0
+	if s.below == nil || s.failure != nil {
+		return n, nil // there is more to come, or an error, at the next one
+	}
+	s.below.in.eager = true
+	defer func() { s.below.in.eager = false }()
+	for n < len(p) && s.failure == nil {
+		var more int
+		more, s.failure = s.read(p[n:])
+		n += more
+	}
+	if s.failure == errNothing {
+		s.failure = nil
+	}
+	return n, nil
+}
+
+// read is Read of the connection, with the right end.
+func (s *Stream) read(p []byte) (int, error) {
 	n, err := s.Conn.Read(p)
 	if err == io.EOF && s.below != nil && s.below.ended.Load() {
 		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// Write implements net.Conn. After an error, the number of bytes is about what the connection has taken.
+func (s *Stream) Write(p []byte) (int, error) {
+	if s.below == nil || len(p) <= maxRecord {
+		return s.Conn.Write(p)
+	}
+	if s.calls.Add(2)&1 != 0 {
+		s.calls.Add(-2)
+		return 0, net.ErrClosed
+	}
+	defer s.calls.Add(-2)
+	s.below.out.hold()
+	n, err := s.Conn.Write(p)
+	share, refusal := s.below.out.release()
+	if refusal != nil {
+		return int(float64(n) * share), refusal
 	}
 	return n, err
 }
@@ -65,27 +130,10 @@ func (s *Stream) CloseWrite() error {
 	return s.Conn.CloseWrite()
 }
 
-// A socket is what lies below TLS.
-type socket struct {
-	*net.TCPConn
-	ended   atomic.Bool // it was read to its end, and that was not close_notify: nothing is read after that
-	patient atomic.Bool // the deadlines of crypto/tls for close_notify do not count
-}
-
-// Read implements net.Conn.
-func (s *socket) Read(p []byte) (int, error) {
-	n, err := s.TCPConn.Read(p)
-	if err == io.EOF {
-		s.ended.Store(true)
+// Close implements net.Conn. It sends close_notify unless a Write waits, which it ends.
+func (s *Stream) Close() error {
+	if s.calls.Or(1) > 1 {
+		return s.below.Close()
 	}
-	return n, err
-}
-
-// SetWriteDeadline implements net.Conn. The one that crypto/tls sets after close_notify would only guard against writes
-// that it refuses anyway.
-func (s *socket) SetWriteDeadline(t time.Time) error {
-	if s.patient.Load() {
-		return nil
-	}
-	return s.TCPConn.SetWriteDeadline(t)
+	return s.Conn.Close()
 }

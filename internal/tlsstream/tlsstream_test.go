@@ -26,23 +26,30 @@ var certificates = sync.OnceValue(func() []tls.Certificate {
 	return host.TLS.Certificates
 })
 
-// pair is a connection between a server and a client, with TLS of at most the given version.
-func pair(t *testing.T, version uint16) (server, client *tlsstream.Stream) {
+// connected are the ends of a connection.
+func connected(t *testing.T) (near, far *net.TCPConn) {
 	t.Helper()
 	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	far, err := net.DialTCP("tcp", nil, listener.Addr().(*net.TCPAddr))
+	far, err = net.DialTCP("tcp", nil, listener.Addr().(*net.TCPAddr))
 	if err != nil {
 		t.Fatal(err)
 	}
-	near, err := listener.AcceptTCP()
+	near, err = listener.AcceptTCP()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { near.Close(); far.Close() })
+	return near, far
+}
+
+// pair is a connection between a server and a client, with TLS of at most the given version.
+func pair(t *testing.T, version uint16) (server, client *tlsstream.Stream) {
+	t.Helper()
+	near, far := connected(t)
 	far.SetReadDeadline(time.Now().Add(time.Minute))
 	server = tlsstream.Of(tlsstream.Server(near, &tls.Config{Certificates: certificates()}))
 	client = tlsstream.Of(tlsstream.Client(far, &tls.Config{InsecureSkipVerify: true, MaxVersion: version}))

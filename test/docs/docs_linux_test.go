@@ -74,7 +74,11 @@ func runAll(t *testing.T, document string, all []block) {
 		}
 		script.WriteString(b.text)
 	}
-	if output, err := run(t, script.String()); err != nil {
+	cmd := asWhoTests(t, script.String())
+	if document == tutorial {
+		cmd = asNewcomer(t, script.String())
+	}
+	if output, err := run(t, cmd); err != nil {
 		t.Errorf("%v\n%s", err, output)
 	}
 }
@@ -90,31 +94,48 @@ done
 `
 }
 
-// run runs a script and ends whatever it leaves running.
-func run(t *testing.T, script string) (output string, err error) {
+// asWhoTests returns the command that runs a script in a fresh directory that has the checkout's files as links.
+func asWhoTests(t *testing.T, script string) *exec.Cmd {
 	t.Helper()
-	dir := checkout(t)
+	cmd := exec.Command("sh", "-e", "-c", script)
+	cmd.Dir = checkout(t)
+	cmd.Env = append(os.Environ(),
+		"TMPDIR="+t.TempDir(), // where the document's demo is the only one
+		"CGO_ENABLED=0",       // as "make cross" builds: the modules are compiled already then
+	)
+	return cmd
+}
+
+// patience is for a whole document: "go run" may have to compile everything.
+const patience = 4 * time.Minute
+
+// run runs a script's command and ends whatever it leaves running.
+func run(t *testing.T, cmd *exec.Cmd) (output string, err error) {
+	t.Helper()
 	out, err := os.Create(filepath.Join(t.TempDir(), "output"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute) // "go run" may have to compile everything
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "sh", "-e", "-c", script)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(),
-		"TMPDIR="+t.TempDir(), // where the document's demo is the only one
-		"CGO_ENABLED=0",       // as "make cross" builds: the modules are compiled already then
-	)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	err = cmd.Run()
+	err = runWithin(t.Context(), patience, cmd)
 	if stopping := stopGroup(cmd.Process.Pid); err == nil {
 		err = stopping
 	}
 	text, readErr := os.ReadFile(out.Name())
 	return string(text), errors.Join(err, readErr)
+}
+
+// runWithin runs a command and all that it starts; at the end of its time they are killed.
+func runWithin(ctx context.Context, limit time.Duration, cmd *exec.Cmd) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })()
+	return cmd.Wait()
 }
 
 // checkout makes a fresh directory with links to what is in the real one.

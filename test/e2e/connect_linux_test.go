@@ -3,10 +3,6 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -135,104 +131,6 @@ func TestCurlThroughProxy(t *testing.T) {
 	}
 	o.expectRecords(t, 6, live.Equal("event", "close"), live.Equal("user", "curly"), live.Equal("service", "site"),
 		live.Equal("proof", "token"), live.Equal("end", "finished"))
-}
-
-// halfClose asks, ends its side, and wants the answer, n times.
-const halfClose = `
-import socket, ssl, sys
-host, port, tls, token, n = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4], int(sys.argv[5])
-def connect():
-    s = socket.create_connection((host, port), timeout=30)
-    if tls:
-        s = ssl.create_default_context(cafile=tls).wrap_socket(s, server_hostname="localhost")
-    s.sendall(b"CONNECT reply:1 HTTP/1.1\r\nHost: reply:1\r\nProxy-Authorization: Bearer " + token.encode() + b"\r\n\r\n")
-    head = b""
-    while not head.endswith(b"\r\n\r\n"):
-        head += s.recv(1)
-    assert b" 200 " in head, head
-    return s
-for i in range(n):
-    s = connect()
-    s.sendall(b"question %d" % i)
-    s.shutdown(socket.SHUT_WR)
-    answer = b""
-    while piece := s.recv(4096):
-        answer += piece
-    assert answer == b"got question %d" % i, answer
-    s.close()
-print("done")
-`
-
-// TestPythonHalfClose: a client that ends its side gets the answer that comes after that, each time.
-func TestPythonHalfClose(t *testing.T) {
-	t.Parallel()
-	python := tool(t, "python3", "apt-get install python3")
-	o := newTunnelOffice(t)
-	host, port, _ := net.SplitHostPort(o.Addresses["plain"])
-	if got := runTool(t, nil, python, "-c", halfClose, host, port, "", o.token(t, "guido"), "100"); got != "done\n" {
-		t.Error(got)
-	}
-	o.expectRecords(t, 100, live.Equal("event", "close"), live.Equal("user", "guido"), live.Equal("end", "finished"))
-}
-
-// TestNetcatThroughProxy: nc sends and receives what it should, and ends its side with -N. It asks its terminal for the password.
-func TestNetcatThroughProxy(t *testing.T) {
-	t.Parallel()
-	nc := tool(t, "nc", "apt-get install netcat-openbsd")
-	o := newTunnelOffice(t)
-	token := o.token(t, "hobbit")
-	sent := make([]byte, 8<<20)
-	rand.Read(sent)
-	given, got := filepath.Join(o.dir, "given"), filepath.Join(o.dir, "got")
-	if err := os.WriteFile(given, sent, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("sh", "-c", fmt.Sprintf("%s -N -X connect -x %s -P hobbit echo 1 <%s >%s",
-		nc, o.Addresses["plain"], given, got))
-	terminal := startAtTerminal(t, cmd)
-	terminal.answer(t, "Proxy password for hobbit@127.0.0.1: ", token)
-	watchdog := time.AfterFunc(2*live.Patience, func() { cmd.Process.Kill() })
-	defer watchdog.Stop()
-	if err := cmd.Wait(); err != nil {
-		t.Fatalf("nc: %v\n%s", err, terminal.text())
-	}
-	received, err := os.ReadFile(got)
-	if err != nil || sha256.Sum256(received) != sha256.Sum256(sent) {
-		t.Errorf("%d of %d bytes, or others, have come back: %v", len(received), len(sent), err)
-	}
-	o.expectRecords(t, 1, live.Equal("event", "close"), live.Equal("user", "hobbit"), live.Equal("end", "finished"),
-		live.Equal("bytes_from_client", fmt.Sprint(len(sent))), live.Equal("bytes_from_service", fmt.Sprint(len(sent))))
-}
-
-// TestOpenSSLThroughProxy: OpenSSL's client, once inside, has its bytes and the end of them in order.
-func TestOpenSSLThroughProxy(t *testing.T) {
-	t.Parallel()
-	openssl := tool(t, "openssl", "apt-get install openssl")
-	o := newTunnelOffice(t)
-	block := make([]byte, 1<<20)
-	rand.Read(block)
-	said := hex.EncodeToString(block)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*live.Patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, openssl, "s_client", "-quiet", "-verify_quiet", "-CAfile", filepath.Join(o.dir, "authority.pem"),
-		"-verify_return_error", "-servername", "localhost", "-connect", o.Addresses["web"])
-	in, _ := cmd.StdinPipe()
-	out, _ := cmd.StdoutPipe()
-	var complained bytes.Buffer
-	cmd.Stderr = &complained
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go io.WriteString(in, "CONNECT echo:1 HTTP/1.1\r\nProxy-Authorization: Bearer "+o.token(t, "eric")+"\r\n\r\n"+said)
-	want := "HTTP/1.1 200 Connection established\r\n\r\n" + said
-	got := make([]byte, len(want))
-	n, err := io.ReadFull(out, got)
-	if err != nil || string(got) != want {
-		t.Errorf("%d of %d bytes, or others, have come back: %v\n%s", n, len(want), err, &complained)
-	}
-	cmd.Process.Kill() // which is a FIN without close_notify
-	cmd.Wait()
-	o.expectRecords(t, 1, live.Equal("event", "close"), live.Equal("user", "eric"), live.Equal("end", "client reset"))
 }
 
 // A tunnel is a session that a test has opened by CONNECT.

@@ -133,8 +133,8 @@ func TestForward(t *testing.T) {
 	if err := echoes(local, 1); err == nil {
 		t.Error("without a server there is an answer")
 	}
-	if n := strings.Count(forward.Output(), "did not answer"); n != 1 {
-		t.Errorf("it complains %d times:\n%s", n, forward.Output())
+	if err := forward.WaitFor(func(said string) bool { return strings.Contains(said, "did not answer") }); err != nil {
+		t.Error(err)
 	}
 	d.serve(t, "data")
 	if err := echoes(local, 1<<20); err != nil {
@@ -142,6 +142,9 @@ func TestForward(t *testing.T) {
 	}
 	if !eventually(func() bool { return strings.Contains(forward.Output(), "echo can be reached again") }) {
 		t.Error("it does not say that the server is back")
+	}
+	if n := strings.Count(forward.Output(), "did not answer"); n != 1 {
+		t.Errorf("it complains %d times:\n%s", n, forward.Output())
 	}
 	open, err := net.Dial("tcp", local)
 	if err != nil {
@@ -222,25 +225,25 @@ func TestConnectTerminal(t *testing.T) {
 	cmd := d.command(t, "jackfield", "connect", "--raw", "loop")
 	screen := startAtTerminal(t, cmd)
 	if !eventually(func() bool {
-		return strings.Contains(screen.text(), "loop: Ctrl-] ends the session") && !screen.echoes()
+		return strings.Contains(screen.Text(), "loop: Ctrl-] ends the session") && !screen.Echoes()
 	}) {
-		t.Fatalf("no session:\n%s", screen.text())
+		t.Fatalf("no session:\n%s", screen.Text())
 	}
-	if _, err := screen.file.WriteString("a\x03\x04z"); err != nil { // Ctrl-C and Ctrl-D are bytes like others
+	if err := screen.Type("a\x03\x04z"); err != nil { // Ctrl-C and Ctrl-D are bytes like others
 		t.Fatal(err)
 	}
-	if !eventually(func() bool { return strings.Contains(screen.text(), "a\x03\x04z") }) {
-		t.Errorf("the service does not get the keys: %q", screen.text())
+	if !eventually(func() bool { return strings.Contains(screen.Text(), "a\x03\x04z") }) {
+		t.Errorf("the service does not get the keys: %q", screen.Text())
 	}
-	if _, err := screen.file.WriteString("\x1d"); err != nil {
+	if err := screen.Type("\x1d"); err != nil {
 		t.Fatal(err)
 	}
 	watchdog := time.AfterFunc(live.Patience, func() { cmd.Process.Kill() })
 	defer watchdog.Stop()
 	if err := cmd.Wait(); err != nil {
-		t.Errorf("%v:\n%s", err, screen.text())
+		t.Errorf("%v:\n%s", err, screen.Text())
 	}
-	if !screen.echoes() {
+	if !screen.Echoes() {
 		t.Error("the terminal was left raw")
 	}
 }
@@ -254,20 +257,20 @@ func TestLoginAtTerminal(t *testing.T) {
 		cmd := d.command(t, "jackfield", "login", d.address, "--context", "second")
 		screen := startAtTerminal(t, cmd)
 		for i := 0; i < len(answers); i += 2 {
-			if !eventually(func() bool { return strings.HasSuffix(screen.text(), answers[i]) }) {
-				t.Fatalf("%q is not asked:\n%s", answers[i], screen.text())
+			if !eventually(func() bool { return strings.HasSuffix(screen.Text(), answers[i]) }) {
+				t.Fatalf("%q is not asked:\n%s", answers[i], screen.Text())
 			}
-			if secret := strings.HasPrefix(answers[i], "Password"); secret && !eventually(func() bool { return !screen.echoes() }) {
+			if secret := strings.HasPrefix(answers[i], "Password"); secret && !eventually(func() bool { return !screen.Echoes() }) {
 				t.Fatal("the password would be shown")
 			}
-			if _, err := screen.file.WriteString(answers[i+1] + "\n"); err != nil {
+			if err := screen.Type(answers[i+1] + "\n"); err != nil {
 				t.Fatal(err)
 			}
 		}
 		watchdog := time.AfterFunc(live.Patience, func() { cmd.Process.Kill() })
 		defer watchdog.Stop()
 		cmd.Wait()
-		return screen.text(), cmd.ProcessState.ExitCode()
+		return screen.Text(), cmd.ProcessState.ExitCode()
 	}
 	if shown, status := login("(yes/no) ", "no"); status != 1 || strings.Contains(shown, "Password") {
 		t.Errorf("status %d:\n%s", status, shown)

@@ -1,97 +1,86 @@
 package e2e
 
 import (
-	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"jackfield/test/live"
 )
 
-// A terminal is the one that a process has been started at, as the person before it sees it.
-type terminal struct {
-	file *os.File
+// A terminal is the one that a command has been started at.
+type terminal struct{ *live.Terminal }
 
-	mu    sync.Mutex
-	shown strings.Builder // guarded by mu
-}
-
-// startAtTerminal starts a command whose only input and output is a terminal.
+// startAtTerminal starts a command whose input and output is a terminal, as far as it has none yet. It is killed when the test
+// ends.
 func startAtTerminal(t *testing.T, cmd *exec.Cmd) *terminal {
 	t.Helper()
-	file, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
+	if _, err := os.Stat("/dev/ptmx"); err != nil {
 		live.Missing(t, "pseudo-terminal", "mount devpts")
 	}
-	t.Cleanup(func() { file.Close() })
-	number, err := unix.IoctlGetInt(int(file.Fd()), unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(int(file.Fd()), unix.TIOCSPTLCK, 0)
-	}
+	its, err := live.StartAtTerminal(cmd)
 	if err != nil {
-		t.Fatal(err)
-	}
-	its, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer its.Close()
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = its, its, its
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		its.Close()
 		if cmd.ProcessState == nil {
 			cmd.Process.Kill()
 			cmd.Wait()
 		}
 	})
-	shown := &terminal{file: file}
-	go func() {
-		piece := make([]byte, 1024)
-		for {
-			n, err := file.Read(piece)
-			shown.mu.Lock()
-			shown.shown.Write(piece[:n])
-			shown.mu.Unlock()
-			if err != nil {
-				return
-			}
-		}
-	}()
-	return shown
+	return &terminal{its}
 }
 
-func (s *terminal) text() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.shown.String()
+// endOf waits for a command that was started at a terminal, and returns its exit status.
+func (s *terminal) endOf(t *testing.T, cmd *exec.Cmd) int {
+	t.Helper()
+	watchdog := time.AfterFunc(live.Patience, func() { cmd.Process.Kill() })
+	defer watchdog.Stop()
+	if cmd.Wait(); cmd.ProcessState.ExitCode() < 0 {
+		t.Errorf("%s: %v:\n%s", cmd, cmd.ProcessState, s.Text())
+	}
+	return cmd.ProcessState.ExitCode()
 }
 
-// answer waits for a question and types an answer to it.
+// answer waits for a question without echo and types an answer to it.
 func (s *terminal) answer(t *testing.T, question, answer string) {
 	t.Helper()
-	if !eventually(func() bool { return strings.HasSuffix(s.text(), question) && !s.echoes() }) {
-		t.Fatalf("%q is not asked:\n%s", question, s.text())
+	if !eventually(func() bool { return strings.HasSuffix(s.Text(), question) && !s.Echoes() }) {
+		t.Fatalf("%q is not asked:\n%s", question, s.Text())
 	}
-	if _, err := s.file.WriteString(answer + "\n"); err != nil {
+	s.types(t, answer+"\n")
+}
+
+// types types a text.
+func (s *terminal) types(t *testing.T, text string) {
+	t.Helper()
+	if err := s.Type(text); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// echoes says whether the terminal shows what is typed.
-func (s *terminal) echoes() bool {
-	state, err := unix.IoctlGetTermios(int(s.file.Fd()), unix.TCGETS)
-	return err != nil || state.Lflag&unix.ECHO != 0
+// shows waits until the terminal shows a text.
+func (s *terminal) shows(t *testing.T, text string) {
+	t.Helper()
+	if !eventually(func() bool { return strings.Contains(s.Text(), text) }) {
+		t.Fatalf("it does not show %q:\n%q", text, s.Text())
+	}
+}
+
+// showsInTurn waits until the terminal shows a text, and another one after that.
+func (s *terminal) showsInTurn(t *testing.T, first, then string) {
+	t.Helper()
+	if !eventually(func() bool {
+		shown := s.Text()
+		at := strings.LastIndex(shown, first)
+		return at >= 0 && strings.Contains(shown[at:], then)
+	}) {
+		t.Fatalf("it does not show %q and then %q:\n%q", first, then, s.Text())
+	}
 }
 
 // TestPasswordAtTerminal: a password is asked for twice, is not shown, and can be logged in with.
@@ -105,19 +94,17 @@ func TestPasswordAtTerminal(t *testing.T) {
 		for _, a := range answers {
 			terminal.answer(t, a[0], a[1])
 		}
-		watchdog := time.AfterFunc(live.Patience, func() { cmd.Process.Kill() })
-		defer watchdog.Stop()
-		cmd.Wait()
-		if !terminal.echoes() {
+		status = terminal.endOf(t, cmd)
+		if !terminal.Echoes() {
 			t.Error("the terminal was left without echo")
 		}
-		eventually(func() bool { return strings.HasSuffix(terminal.text(), "\n") })
+		eventually(func() bool { return strings.HasSuffix(terminal.Text(), "\n") })
 		for _, a := range answers {
-			if strings.Contains(terminal.text(), a[1]) {
-				t.Errorf("the password is shown: %q", terminal.text())
+			if strings.Contains(terminal.Text(), a[1]) {
+				t.Errorf("the password is shown: %q", terminal.Text())
 			}
 		}
-		return terminal.text(), cmd.ProcessState.ExitCode()
+		return terminal.Text(), status
 	}
 	shown, status := run([][2]string{{"Password of ada: ", "correct horse"}, {"Again: ", "correct horse"}}, "user", "add", "ada")
 	if status != 0 || !eventually(func() bool { return strings.Contains(o.cli(t, "", "user", "ls"), "ada ") }) {

@@ -40,6 +40,23 @@ install() { # PACKAGE...
 	done
 }
 
+# small_debian makes a Debian of this machine's release below DIRECTORY, from where apt has it: packages are installed in it.
+small_debian() {
+	[ -d "$dir/debian" ] && return
+	install debootstrap debian-archive-keyring
+	update
+	release=$(. /etc/os-release && echo "$VERSION_CODENAME")
+	mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' "Codename: $release" | head -n 1)
+	proxy=$(apt-config shell proxy Acquire::http::Proxy)
+	eval "$proxy"
+	as_root rm -rf "$dir/debian.new" # of a run that was interrupted
+	as_root env ${proxy:+http_proxy="$proxy"} debootstrap --variant=minbase --include=systemd,man-db \
+		"$release" "$dir/debian.new" "$mirror" >"$work/log" || { tail "$work/log" >&2; exit 1; }
+	as_root rm -rf "$dir"/debian.new/var/cache/apt/archives/*.deb "$dir"/debian.new/var/lib/apt/lists/*
+	as_root rm -f "$dir/debian.new/var/lib/man-db/auto-update" # the index of pages takes seconds for each package
+	as_root mv "$dir/debian.new" "$dir/debian"
+}
+
 unpack xinetd usr/sbin/xinetd
 unpack inetutils-inetd usr/sbin/inetutils-inetd
 install libwrap0          # both link it
@@ -54,3 +71,7 @@ install python3 iproute2  # the documentation's examples, each in a network of i
 install openssl           # certificates, seen by somebody else
 install strace            # that what the store acknowledges is on the disk
 install gcc libc6-dev     # the race detector is built with cgo
+install proxytunnel libssl-dev # clients of CONNECT; one is ours, on OpenSSL's library
+install bash bash-completion zsh fish # in which names are completed
+install make mandoc       # which build the manual pages, and look for mistakes in them
+small_debian              # in which our package is installed

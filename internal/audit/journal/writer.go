@@ -20,6 +20,10 @@ const (
 	maxAppend  = 10 * time.Second // what one try may take
 )
 
+// gatherTime passes between two records, so that what comes meanwhile is in one: each costs a sync of the store's. Nobody waits for
+// it who says so (Flush), or when there is enough for a whole record.
+const gatherTime = 20 * time.Millisecond
+
 var errClosed = errors.New("the writer is closed")
 
 // Options say whose lines a writer writes.
@@ -40,9 +44,10 @@ type Writer struct {
 	maxAge  time.Duration
 	log     *slog.Logger
 
-	stop context.CancelFunc
-	wake chan struct{} // holds at most one
-	done chan struct{} // closed when run has returned
+	stop  context.CancelFunc
+	wake  chan struct{} // holds at most one
+	haste chan struct{} // holds at most one: somebody waits in Flush
+	done  chan struct{} // closed when run has returned
 
 	mu      sync.Mutex // guards what follows
 	queue   queue
@@ -64,7 +69,7 @@ func NewWriter(j store.Journal, o Options) *Writer {
 	ctx, stop := context.WithCancel(context.Background())
 	w := &Writer{
 		journal: j, server: o.Server, maxAge: o.MaxAge, log: o.Log,
-		stop: stop, wake: make(chan struct{}, 1), done: make(chan struct{}), change: make(chan struct{}),
+		stop: stop, wake: make(chan struct{}, 1), haste: make(chan struct{}, 1), done: make(chan struct{}), change: make(chan struct{}),
 		queue: queue{header: header{o.Server}.encode()},
 	}
 	go w.run(ctx)
@@ -83,9 +88,11 @@ func (w *Writer) Add(line []byte) {
 	w.rouse()
 }
 
-func (w *Writer) rouse() {
+func (w *Writer) rouse() { signal(w.wake) }
+
+func signal(c chan struct{}) {
 	select {
-	case w.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -104,6 +111,7 @@ func (w *Writer) Flush(ctx context.Context) error {
 		if settled >= added {
 			return nil
 		}
+		signal(w.haste)
 		select {
 		case <-change:
 		case <-w.done:
@@ -134,6 +142,7 @@ func (w *Writer) run(ctx context.Context) {
 		w.mu.Unlock()
 		if b != nil {
 			w.settle(b, w.write(ctx, b.data))
+			w.gather(ctx)
 		}
 		if ctx.Err() != nil {
 			return
@@ -144,6 +153,21 @@ func (w *Writer) run(ctx context.Context) {
 			case <-ctx.Done():
 			}
 		}
+	}
+}
+
+// gather lets lines come together for the next record.
+func (w *Writer) gather(ctx context.Context) {
+	w.mu.Lock()
+	enough := len(w.queue.batches) > 1
+	w.mu.Unlock()
+	if enough {
+		return
+	}
+	select {
+	case <-time.After(gatherTime):
+	case <-w.haste:
+	case <-ctx.Done():
 	}
 }
 

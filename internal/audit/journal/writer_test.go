@@ -99,6 +99,42 @@ func TestLinesThatWaitAreWrittenTogether(t *testing.T) {
 	}
 }
 
+// A line that comes alone is written at once, and those after it together; who flushes waits for nobody.
+func TestLinesAreGathered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, _ := openJournal(t, store.Retention{})
+		timed := &troubledJournal{Journal: j}
+		w := NewWriter(timed, Options{Server: "k3vq", Log: quiet})
+		began := time.Now()
+		for n := range 4 {
+			w.Add([]byte(line(n) + "\n"))
+			time.Sleep(gatherTime / 3) // of the test's own clock
+		}
+		time.Sleep(2 * gatherTime)
+		w.Add([]byte(line(4) + "\n"))
+		w.Add([]byte(line(5) + "\n"))
+		synctest.Wait()
+		w.Add([]byte(line(6) + "\n"))
+		flushed := time.Now()
+		flush(t, w)
+		if waited := time.Since(flushed); waited > 0 {
+			t.Errorf("a flush took %v", waited)
+		}
+		if err := w.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if len(timed.tries) < 4 || !timed.tries[0].Equal(began) || timed.tries[1].Sub(began) != gatherTime {
+			t.Errorf("records were written at %v, the first line came at %v", timed.tries, began)
+		}
+		if got := all(t, j, "k3vq"); len(got) != 7 {
+			t.Errorf("%d lines are there, want 7", len(got))
+		}
+		if _, last, err := j.Bounds(t.Context()); err != nil || last > 5 {
+			t.Errorf("%d records: %v", last, err)
+		}
+	})
+}
+
 func TestRecordsAreBoundedInBytes(t *testing.T) {
 	j, _ := openJournal(t, store.Retention{})
 	slow := &slowJournal{j, make(chan struct{})}

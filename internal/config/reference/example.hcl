@@ -304,5 +304,6 @@ station "fpga-1" {
 
   service "power" {
     address = "127.0.0.1:2002"
+    web     = true
   }
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/x509"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -50,6 +51,21 @@ type Caller struct {
 
 // ServeHTTP implements http.Handler.
 func (c *Connector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c.admit(w, r, targetOf, func(v *admitted) {
+		c.connect(v.Visit, v.name, newTunnel(w, r, v.connection))
+	})
+}
+
+// An admitted client has proven who it is.
+type admitted struct {
+	*gateway.Visit
+	name       jackfield.Name
+	connection *connection
+	cancel     context.CancelCauseFunc // of all that comes of the visit
+}
+
+// admit begins the visit that a request is, and has it served for as long as the client is who it has proven to be.
+func (c *Connector) admit(w http.ResponseWriter, r *http.Request, target targetReader, serve func(*admitted)) {
 	conn := r.Context().Value(connectionKey{}).(*connection)
 	ctx, cancel := context.WithCancelCause(conn.ctx) // not the request's, which a client ends that has nothing to send
 	defer cancel(nil)
@@ -59,7 +75,7 @@ func (c *Connector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer visit.Leave()
-	caller, name, err := c.identify(visit, r)
+	caller, name, err := c.identify(visit, r, target)
 	if err != nil {
 		err = visit.Refuse(err)
 		visit.Leave()
@@ -69,11 +85,14 @@ func (c *Connector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	inForce, release := caller.InForce(ctx)
 	defer release()
 	defer context.AfterFunc(inForce, func() { cancel(context.Cause(inForce)) })()
-	c.connect(visit, name, newTunnel(w, r, conn))
+	serve(&admitted{visit, name, conn, cancel})
 }
 
+// A targetReader finds the name in a request's target.
+type targetReader func(*http.Request) (jackfield.Name, error)
+
 // identify finds out who asks and for what, in this order: who is nobody learns nothing of names.
-func (c *Connector) identify(visit *gateway.Visit, r *http.Request) (Caller, jackfield.Name, error) {
+func (c *Connector) identify(visit *gateway.Visit, r *http.Request, target targetReader) (Caller, jackfield.Name, error) {
 	caller, err := c.caller(r)
 	if err != nil {
 		return Caller{}, "", err
@@ -82,7 +101,7 @@ func (c *Connector) identify(visit *gateway.Visit, r *http.Request) (Caller, jac
 	if !caller.MayConnect {
 		return Caller{}, "", jackfield.Refuse(jackfield.Denied, "this needs a token of scope connect", nil)
 	}
-	name, err := targetOf(r)
+	name, err := target(r)
 	return caller, name, err
 }
 
@@ -124,8 +143,11 @@ func targetOf(r *http.Request) (jackfield.Name, error) {
 	return name, nil
 }
 
-// statusOf is what a kind of refusal is in HTTP.
-func statusOf(kind jackfield.Kind) int {
+// statusOf is what a refusal is in HTTP.
+func statusOf(refusal *jackfield.Error) int {
+	if inHTTP := new(httpError); errors.As(refusal.Details, &inHTTP) {
+		return inHTTP.status
+	}
 	return cmp.Or(map[jackfield.Kind]int{
 		jackfield.Invalid:         http.StatusBadRequest,
 		jackfield.Denied:          http.StatusForbidden,
@@ -134,5 +156,12 @@ func statusOf(kind jackfield.Kind) int {
 		jackfield.Busy:            http.StatusConflict,
 		jackfield.Limited:         http.StatusTooManyRequests,
 		jackfield.Unavailable:     http.StatusServiceUnavailable,
-	}[kind], http.StatusInternalServerError)
+	}[refusal.Kind], http.StatusInternalServerError)
+}
+
+// An httpError is the detail of a refusal for which HTTP has words that are more to the point than those for its kind.
+type httpError struct {
+	error
+	status     int
+	proxyError string
 }

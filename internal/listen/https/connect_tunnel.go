@@ -1,6 +1,7 @@
 package https
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -91,7 +92,7 @@ func (b *begun) Read(p []byte) (int, error) {
 // NetConn is the connection that it owns.
 func (b *begun) NetConn() net.Conn { return b.Stream }
 
-// refuseTunnel answers a CONNECT request that net/http still has, after which its connection is closed if it is one of
+// refuseTunnel answers a request to the proxy that net/http still has, after which its connection is closed if it is one of
 // HTTP/1: what follows the request would be read as data or as requests, depending on who reads.
 func refuseTunnel(w http.ResponseWriter, r *http.Request, err error) {
 	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(tunnelAnswerTimeout))
@@ -103,19 +104,22 @@ func refuseTunnel(w http.ResponseWriter, r *http.Request, err error) {
 
 // problemOf puts a refusal into HTTP's words, and into the header what tools show of an answer to CONNECT: none shows its body.
 func problemOf(refusal *jackfield.Error, header http.Header) problem {
-	status := statusOf(refusal.Kind)
+	status := statusOf(refusal)
 	if status == http.StatusProxyAuthRequired {
 		header.Add("Proxy-Authenticate", `Bearer realm="jackfield"`)
 		header.Add("Proxy-Authenticate", `Basic realm="jackfield", charset="UTF-8"`)
 	}
 	header.Set("Proxy-Status", fmt.Sprintf("jackfield; error=%s; details=%s",
-		proxyError(refusal.Kind), sfString(refusal.Message+" ["+refusal.ID+"]")))
+		proxyErrorOf(refusal), sfString(refusal.Message+" ["+refusal.ID+"]")))
 	return problem{Status: status, Kind: refusal.Kind, Detail: refusal.Message, ID: refusal.ID}
 }
 
-// proxyError is what a kind of refusal is in RFC 9209, section 2.3.
-func proxyError(kind jackfield.Kind) string {
-	switch kind {
+// proxyErrorOf is what a refusal is in RFC 9209, section 2.3.
+func proxyErrorOf(refusal *jackfield.Error) string {
+	if inHTTP := new(httpError); errors.As(refusal.Details, &inHTTP) {
+		return inHTTP.proxyError
+	}
+	switch refusal.Kind {
 	case jackfield.NotFound:
 		return "destination_not_found"
 	case jackfield.Unavailable, jackfield.Busy:

@@ -32,7 +32,7 @@ type connection struct {
 
 	asked   atomic.Bool  // the first request has come
 	taken   atomic.Bool  // over by a handler
-	tunnels atomic.Int32 // CONNECT requests that run
+	tunnels atomic.Int32 // requests to Connect and Web that run
 }
 
 type connectionKey struct{}
@@ -194,7 +194,12 @@ func Hijack(w http.ResponseWriter) (stream jackfield.Stream, read []byte, err er
 		conn.Close()
 		return nil, nil, err
 	}
-	stream = guardOf(conn).Stream
+	guard := guardOf(conn)
+	if guard.failure != nil { // what was read as another request is no longer whole
+		conn.Close()
+		return nil, nil, guard.failure
+	}
+	stream = guard.Stream
 	if conn, ok := stream.(*tls.Conn); ok {
 		return tlsstream.Of(conn), read, nil
 	}

@@ -9,7 +9,7 @@
 //
 // What happens to a connection, in this order: the address is screened, before a byte is read; it takes a place of the
 // listener's and its source's; TLS is set up; and the protocol that was negotiated is served. net/http speaks HTTP. What it
-// lets pass and others may read differently is refused before it (see framing), and no request reaches a handler unless it
+// lets pass and others may read differently is refused before it (see framing), and no request reaches Options.HTTP unless it
 // names this server (see names), so a page of somebody else, whatever its name resolves to, does not.
 //
 // The rules for handlers:
@@ -23,7 +23,7 @@
 // Strict-Transport-Security is never sent. It would hold for the other ports of the same host as well, and it takes away
 // the choice to accept a certificate of our own authority, which browsers do not know.
 //
-// A Connector is the handler of CONNECT, which joins clients to services.
+// A Connector is the handler of CONNECT, which joins clients to services; a WebProxy that of requests as to a proxy.
 //
 // It has no HTTP/2 without TLS and no HTTP/3. Who clients are, it asks a Callers.
 package https
@@ -73,6 +73,7 @@ type Options struct {
 
 	HTTP    http.Handler
 	Connect http.Handler // of requests with method CONNECT and a target in authority-form (RFC 9112, section 3.2.3); may be nil
+	Web     http.Handler // of requests to a proxy; nil: they are refused
 
 	// Names are the hosts that are ours, names or addresses. The address that a client has connected to always is, and
 	// "localhost" on a loopback connection.

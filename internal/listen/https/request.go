@@ -28,6 +28,10 @@ func (h *Handler) serveRequest(w http.ResponseWriter, r *http.Request) {
 		h.connect(w, r, c)
 		return
 	}
+	if h.Web != nil && h.isForProxy(r, c) {
+		h.tunnel(h.Web, w, r, c)
+		return
+	}
 	a, ctx := h.answer(w, r)
 	defer a.finish()
 	r = r.WithContext(ctx)
@@ -47,7 +51,7 @@ func setHeaders(header http.Header) {
 	header.Set("X-Content-Type-Options", "nosniff")
 }
 
-// connect is for CONNECT, whose answer has no limits here: it may last.
+// connect is for CONNECT, whose answer has no limits here, like that of Web: it may last.
 func (h *Handler) connect(w http.ResponseWriter, r *http.Request, c *connection) {
 	switch {
 	case h.Connect == nil:
@@ -59,10 +63,15 @@ func (h *Handler) connect(w http.ResponseWriter, r *http.Request, c *connection)
 			Status: http.StatusBadRequest, Kind: jackfield.Invalid, Detail: "CONNECT needs a name and a port as its target",
 		})
 	default:
-		c.tunnels.Add(1)
-		defer c.leaveTunnel()
-		h.call(h.Connect, w, r)
+		h.tunnel(h.Connect, w, r, c)
 	}
+}
+
+// tunnel calls a handler that joins the client to a service.
+func (h *Handler) tunnel(handler http.Handler, w http.ResponseWriter, r *http.Request, c *connection) {
+	c.tunnels.Add(1)
+	defer c.leaveTunnel()
+	h.call(handler, w, r)
 }
 
 // call calls a handler, whose panic is our fault and nobody else's.

@@ -1,0 +1,56 @@
+package cli
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"jackfield"
+	"jackfield/test/live"
+)
+
+// panicMark is in the environment of the process that is to panic.
+const panicMark = "JACKFIELD_TEST_PANIC"
+
+// A panicking stream is the worst that can happen to a session, once a key was pressed.
+type panicking struct{ jackfield.Stream }
+
+func (panicking) Write([]byte) (int, error) { panic("the worst that can happen") }
+func (panicking) Close() error              { return nil }
+
+// Read waits for ever, as for a service that says nothing.
+func (panicking) Read([]byte) (int, error) { select {} }
+
+// TestRawPanic: a terminal is as it was before, even if this program has a mistake.
+func TestRawPanic(t *testing.T) {
+	if os.Getenv(panicMark) != "" {
+		cmd := newConnect()
+		cmd.SetContext(t.Context())
+		t.Fatal(joinTerminal(cmd, panicking{}, "console"))
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestRawPanic$")
+	cmd.Env = append(os.Environ(), panicMark+"=yes")
+	screen, err := live.StartAtTerminal(cmd)
+	if err != nil {
+		live.Missing(t, "pseudo-terminal ("+err.Error()+")", "mount devpts")
+	}
+	defer screen.Close()
+	watchdog := time.AfterFunc(live.Patience, func() { cmd.Process.Kill() })
+	defer watchdog.Stop()
+	for deadline := time.Now().Add(live.Patience); screen.Echoes(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the terminal is not raw:\n%s", screen.Text())
+		}
+	}
+	if err := screen.Type("k"); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err == nil || !strings.Contains(screen.Text(), "panic: the worst that can happen") {
+		t.Errorf("%v:\n%s", err, screen.Text())
+	}
+	if !screen.Echoes() {
+		t.Error("the terminal was left raw")
+	}
+}

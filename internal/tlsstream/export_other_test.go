@@ -1,0 +1,5 @@
+//go:build !unix
+
+package tlsstream
+
+func (s *socket) holds() bool { return s.out.buffer != nil }
