@@ -13,7 +13,7 @@ import (
 
 var (
 	addressOnly = []string{"`address`"}
-	websiteOnly = []string{"`address`", "`command`"}
+	websiteOnly = []string{"`address`", "`agent`", "`command`"}
 )
 
 const maxAddress = 64 // addresses of one service

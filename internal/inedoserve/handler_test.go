@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -292,6 +293,7 @@ func TestHandlersThatCannotBeMeant(t *testing.T) {
 		"root path":      {Handlers: []Handler{of(3, 3)}, RootPath: "/srv"},
 		"without a path": {Handlers: []Handler{{First: 7, Last: 7}}},
 	} {
+		o.Log = slog.New(slog.DiscardHandler)
 		if _, err := New(o); err == nil {
 			t.Errorf("%s: no error", name)
 		}

@@ -56,7 +56,7 @@ func (g *generation) webHandler(l *config.Listener, listener *gateway.Listener) 
 func (g *generation) websites(l *gateway.Listener) map[jackfield.Name]bool {
 	websites := make(map[jackfield.Name]bool)
 	for _, s := range g.config.Services {
-		if s.Web && l.Publishes(s.Name) {
+		if s.Web && (l.Service(s.Name) != nil) {
 			websites[s.Name] = true
 		}
 	}

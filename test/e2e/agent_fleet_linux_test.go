@@ -226,3 +226,12 @@ func (f *fleet) refused(t *testing.T, args ...string) (complaint string) {
 	}
 	return string(out)
 }
+
+// audited waits until so many lines of the audit's file pass the tests. More are wrong at once.
+func (f *fleet) audited(t *testing.T, n int, tests ...live.Test) {
+	t.Helper()
+	read := func() []live.Line { return auditLines(t, f.dir, tests...) }
+	if !eventually(func() bool { return len(read()) >= n }) || len(read()) > n {
+		t.Errorf("the audit has %d such lines, not %d, but %v", len(read()), n, auditLines(t, f.dir, live.Equal("event", "close")))
+	}
+}

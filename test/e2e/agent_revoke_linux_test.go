@@ -40,10 +40,10 @@ func TestAgentRemoved(t *testing.T) {
 	}
 	expectSoon(t, "the session's end", time.Now(), done, revocationLimit)
 	f.refuses(t, "echo", "service not available")
-	f.expectRecords(t, 1, live.Equal("event", "close"), live.Equal("route", "link agent edge"),
+	f.audited(t, 1, live.Equal("event", "close"), live.Equal("route", "link agent edge"),
 		live.Match("end", regexp.MustCompile("removed|revoked")))
-	f.expectRecords(t, 1, live.Equal("event", "close"), live.Equal("service", "echo"), live.Match("end", regexp.MustCompile("removed|revoked")))
-	f.expectRecords(t, 1, live.Equal("event", "call"), live.Equal("method", "DELETE"), live.Equal("target", "agent edge"),
+	f.audited(t, 1, live.Equal("event", "close"), live.Equal("service", "echo"), live.Match("end", regexp.MustCompile("removed|revoked")))
+	f.audited(t, 1, live.Equal("event", "call"), live.Equal("method", "DELETE"), live.Equal("target", "agent edge"),
 		live.Equal("status", "204"))
 	for _, protocol := range []string{"jackfield-agent/1", "jackfield-data/1"} {
 		if err := sessions.dial(t, protocol, true); err == nil || !strings.Contains(err.Error(), "certificate") {
@@ -138,6 +138,6 @@ func TestAgentJoins(t *testing.T) {
 	}
 	runAgent(t, won[0])
 	f.awaitState(t, "edge", "connected")
-	f.expectRecords(t, 1, live.Equal("event", "call"), live.Equal("path", "/api/v1/agents/join"), live.Equal("status", "201"))
-	f.expectRecords(t, 3, live.Equal("event", "call"), live.Equal("path", "/api/v1/agents/join"), live.Equal("status", "401"))
+	f.audited(t, 1, live.Equal("event", "call"), live.Equal("path", "/api/v1/agents/join"), live.Equal("status", "201"))
+	f.audited(t, 3, live.Equal("event", "call"), live.Equal("path", "/api/v1/agents/join"), live.Equal("status", "401"))
 }
