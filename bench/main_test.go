@@ -12,14 +12,15 @@ import (
 	"testing"
 
 	"jackfield/bench/backend"
+	"jackfield/bench/fleet"
 	"jackfield/bench/gate"
 	"jackfield/bench/peer"
 	"jackfield/test/live"
 )
 
-// TestMain lets the test binary be its own backend, as the benchmark's binary is.
+// TestMain lets the test binary be its own backend and its own agents, as the benchmark's binary is.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == backend.Command {
+	if len(os.Args) > 1 && (os.Args[1] == backend.Command || os.Args[1] == fleet.Command) {
 		main()
 		return
 	}
@@ -104,6 +105,7 @@ func TestWrongUse(t *testing.T) {
 		{"unknown measure of tunnel", []string{"tunnel", "--only", "bulk32"}, "there is bulk1"},
 		{"unknown measure of store", []string{"store", "--only", "bulk1"}, "there is write"},
 		{"unknown measure of connect", []string{"connect", "--only", "bulk1"}, "there is down1"},
+		{"unknown measure of agent", []string{"agent", "--only", "cat"}, "there is bulk1"},
 		{"no rounds", []string{"relay", "--rounds", "0"}, "--rounds"},
 		{"binary that is not there", []string{"relay", "--peers", "jackfield", "--binary", "/nonexistent"}, "/nonexistent"},
 	} {

@@ -36,7 +36,7 @@ type Options struct {
 	Version string // of the program, for the server
 	Log     *slog.Logger
 
-	// DrainTimeout is how long open streams go on when the agent is to end.
+	// DrainTimeout is how long open streams go on when the agent is to end. SetDrainTimeout changes it.
 	DrainTimeout time.Duration
 
 	// Reload reads the configuration again, when the server asks for it. Nil: it cannot be.
@@ -93,7 +93,9 @@ type Agent struct {
 	Options
 	offer   atomic.Pointer[Offer]
 	started time.Time
-	pause   func(without time.Duration) time.Duration // before dialling again
+
+	drainTimeout atomic.Int64
+	pause        func(without time.Duration) time.Duration // before dialling again
 
 	streams *streams
 	opened  atomic.Int64
@@ -120,6 +122,7 @@ func New(o Options, offer Offer) *Agent {
 		Options: o, started: time.Now(), pause: control.Pause, streams: newStreams(), drained: make(chan struct{}), live: make(map[*relay.Counters]struct{}),
 	}
 	a.life, a.die = context.WithCancelCause(context.Background())
+	a.drainTimeout.Store(int64(o.DrainTimeout))
 	a.offer.Store(&offer)
 	return a
 }
@@ -131,6 +134,9 @@ func (a *Agent) SetOffer(offer Offer) {
 		l.register()
 	}
 }
+
+// SetDrainTimeout replaces Options.DrainTimeout, unless the agent is about to end.
+func (a *Agent) SetDrainTimeout(t time.Duration) { a.drainTimeout.Store(int64(t)) }
 
 // ReloadNow reads the configuration again, as when the server asks for it.
 func (a *Agent) ReloadNow() { a.reload() }
@@ -205,7 +211,7 @@ func (a *Agent) wait(ctx context.Context) error {
 func (a *Agent) settle(cutNow <-chan struct{}) {
 	select {
 	case <-a.streams.over:
-	case <-time.After(a.DrainTimeout):
+	case <-time.After(time.Duration(a.drainTimeout.Load())):
 	case <-cutNow:
 	}
 }

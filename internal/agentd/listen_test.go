@@ -127,7 +127,7 @@ func TestInboundStreams(t *testing.T) {
 			h.await(t, "pi", offer)
 
 			client, far = h.joined(t, s)
-			a.DrainTimeout = 0
+			a.SetDrainTimeout(0)
 			a.stop(errEnough)
 			if err := a.wait(t); !errors.Is(err, errEnough) {
 				t.Errorf("the agent ended by %v", err)

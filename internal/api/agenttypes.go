@@ -63,7 +63,7 @@ type AgentList struct {
 // A NewAgent is how an agent is enrolled.
 type NewAgent struct {
 	Name     string    `json:"name" doc:"a DNS label" maxLength:"63" example:"edge-7"`
-	Offers   *[]string `json:"offers,omitempty" doc:"patterns of the services that it may offer, such as console.* or *; absent: as before, or none" maxItems:"100"`
+	Offers   *[]string `json:"offers,omitempty" doc:"patterns of the services that it may offer, such as console.* or *; absent: as before, or those that have its name as their station" maxItems:"100"`
 	Owner    *string   `json:"owner,omitempty" doc:"the user who may use what it offers where the configuration says nothing; absent: as before, or the caller; empty: administrators alone" maxLength:"64"`
 	Lifetime Duration  `json:"lifetime,omitempty" doc:"of the token, at most 168h; absent: 1h"`
 	Again    bool      `json:"again,omitempty" doc:"the agent has joined already, and shall join anew: its certificate is good until then"`

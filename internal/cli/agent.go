@@ -45,8 +45,9 @@ func newAgentEnroll() *cobra.Command {
 		Long: `Enrols an agent, and prints the token by which it joins ("jackfield agent join" on its machine). The token is good once, and is
 shown this once. Said again before the agent has joined, the token from before is void.
 
-What the agent may offer are services whose names match one of the patterns, here or in its block of the configuration; by itself
-it may offer nothing. Who may use them, the block says; without one, the owner and administrators may.
+What the agent may offer are services whose names match one of the patterns, here or in its block of the configuration; unless you
+say otherwise, those that have its name as their station, such as ssh.edge-7. Who may use them, the block says; without one, the
+owner and administrators may.
 
 With --again, an agent that has joined already joins anew, be it on another machine: its certificate is good until then.`,
 		Example: `  jackfield agent enroll edge-7 --offer 'ssh.edge-7' --offer 'console.*' --owner ada
@@ -74,7 +75,7 @@ With --again, an agent that has joined already joins anew, be it on another mach
 		}),
 	}
 	flags.add(cmd)
-	cmd.Flags().StringArrayVar(&offers, "offer", nil, "a pattern of the services that it may offer, such as 'console.*' or '*'; may be given again (default: as before, or none)")
+	cmd.Flags().StringArrayVar(&offers, "offer", nil, "a pattern of the services that it may offer, such as 'console.*' or '*'; may be given again (default: as before, or '*.NAME')")
 	cmd.Flags().StringVar(&owner, "owner", "", "the user who may use what it offers where the configuration says nothing (default: as before, or you)")
 	cmd.Flags().DurationVar(&lifetime, "expires", 0, "how long the token is good (default 1h, at most 168h)")
 	cmd.Flags().BoolVar(&again, "again", false, "it has joined already, and shall join anew")

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +26,7 @@ import (
 // An agentRun is how "agent run" was called.
 type agentRun struct {
 	state, path string
+	listen      listenFlags
 	stderr      io.Writer
 }
 
@@ -41,6 +44,10 @@ configuration names:
 A service is offered by name; what stands in allow the server may ask for by address. Whatever else it asks for is refused
 and logged. When the link is lost the agent dials again, for ever.
 
+With --listen, or a block "listen" in the configuration, the server dials the agent:
+
+  jackfield agent run --listen 0.0.0.0:46336 --key-file /etc/jackfield/agent.key
+
 SIGHUP has it read the configuration again. SIGTERM and SIGINT stop it: streams that are open may go on for drain_timeout; a
 second signal cuts them at once.`,
 		Args: args(cobra.NoArgs),
@@ -51,6 +58,7 @@ second signal cuts them at once.`,
 	}
 	cmd.Flags().StringVar(&run.state, "state", "", "the directory that \"agent join\" has written; unset: the one that it writes by itself")
 	cmd.Flags().StringVar(&run.path, "config", "", "what is offered; unset: agent.hcl in the directory of --state, if it is there")
+	run.listen.define(cmd.Flags())
 	cmd.MarkFlagFilename("config", "hcl")
 	cmd.MarkFlagDirname("state")
 	return cmd
@@ -79,7 +87,7 @@ func (r *agentRun) run() error {
 	defer endLog()
 	launcher := command.NewLauncher()
 	defer launcher.Close()
-	return r.serve(signals, file, &offering{launcher: launcher, log: log})
+	return r.serve(signals, file, level, &offering{launcher: launcher, log: log})
 }
 
 func exists(path string) bool {
@@ -87,10 +95,19 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// load reads the configuration; without one nothing is offered, and the server can be linked to all the same.
+// load reads the configuration. What flags say wins.
 func (r *agentRun) load() (*config.AgentFile, error) {
+	file, err := r.loadFile()
+	if err == nil {
+		file.Listen, err = r.listen.over(file.Listen)
+	}
+	return file, err
+}
+
+// loadFile reads the file; without one nothing is offered, and the server can be linked to all the same.
+func (r *agentRun) loadFile() (*config.AgentFile, error) {
 	if r.path == "" {
-		return &config.AgentFile{Log: config.Log{Format: "auto"}}, nil
+		return &config.AgentFile{DrainTimeout: 10 * time.Second, Log: config.Log{Format: "auto"}}, nil
 	}
 	file, problems := config.LoadAgentFile(r.path)
 	if err := problems.WriteText(r.stderr, isTerminal(r.stderr)); err != nil {
@@ -102,7 +119,7 @@ func (r *agentRun) load() (*config.AgentFile, error) {
 	return file, nil
 }
 
-func (r *agentRun) serve(signals *signals, file *config.AgentFile, o *offering) error {
+func (r *agentRun) serve(signals *signals, file *config.AgentFile, level *slog.LevelVar, o *offering) error {
 	offer, err := o.offer(file)
 	if err != nil {
 		return err
@@ -111,23 +128,25 @@ func (r *agentRun) serve(signals *signals, file *config.AgentFile, o *offering) 
 	if err != nil && !needsNone(file.Listen) {
 		return fmt.Errorf("%w: ask the server's administrator for a token (jackfield agent enroll NAME), and run jackfield agent join", err)
 	}
+	var a *agentd.Agent
 	options := agentd.Options{
 		Version:      "jackfield " + version,
 		Log:          o.log,
 		DrainTimeout: file.DrainTimeout,
 		Address:      dialRoute,
 		Reload: func() (agentd.Offer, error) {
-			next, err := r.load()
-			if err != nil {
-				return agentd.Offer{}, errors.New("the configuration has mistakes, which the agent's log names")
+			next, offer, err := r.reload(file, o)
+			if err == nil {
+				level.Set(next.Log.Level)
+				a.SetDrainTimeout(next.DrainTimeout)
 			}
-			return o.offer(next)
+			return offer, err
 		},
 	}
 	if file.Listen == nil {
 		options.Renewal = member
 	}
-	a := agentd.New(options, offer)
+	a = agentd.New(options, offer)
 	ctx, cancel := context.WithCancel(signals.stop)
 	defer cancel()
 	go func() {
@@ -149,6 +168,19 @@ func (r *agentRun) serve(signals *signals, file *config.AgentFile, o *offering) 
 		return nil
 	}
 	return err
+}
+
+// reload reads the configuration again, of which some must not have changed.
+func (r *agentRun) reload(running *config.AgentFile, o *offering) (*config.AgentFile, agentd.Offer, error) {
+	next, err := r.load()
+	if err != nil {
+		return nil, agentd.Offer{}, errors.New("the configuration has mistakes, which the agent's log names")
+	}
+	if fixed := running.FixedChanges(next); len(fixed) > 0 {
+		return nil, agentd.Offer{}, fmt.Errorf("%s cannot change while the agent runs: restart it", strings.Join(fixed, ", "))
+	}
+	offer, err := o.offer(next)
+	return next, offer, err
 }
 
 // An offering makes what an agent offers of its configuration.

@@ -23,7 +23,7 @@ const (
 // New is how an agent is enrolled.
 type New struct {
 	Name      string
-	Offers    *[]string // nil: as before; none of a name that is new
+	Offers    *[]string // nil: as before; of a name that is new all that have it as their station
 	Owner     *Owner    // nil: as before; nobody of a name that is new
 	By        string    // who does it; may be empty
 	Lifetime  time.Duration
@@ -83,7 +83,7 @@ func (r *Roll) tryCreate(ctx context.Context, n New, token string) (entry, error
 	e, missing := r.entry(n.Name)
 	switch {
 	case missing != nil || e.ID == "": // nobody, or what is left of somebody
-		e.record = record{Name: n.Name, ID: newID(), Created: time.Now().UTC(), CreatedBy: n.By}
+		e.record = record{Name: n.Name, ID: newID(), Created: time.Now().UTC(), CreatedBy: n.By, Offers: []string{"*." + n.Name}}
 	case e.NewName != "":
 		return entry{}, jackfield.Refuse(jackfield.Busy, "the agent is being renamed: try again, or rename it again", nil)
 	case !e.Enrolled.IsZero() && !n.Again:

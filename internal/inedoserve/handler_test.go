@@ -137,7 +137,7 @@ func TestFaults(t *testing.T) {
 		"garbage":       {"", "a frame says -286331154 bytes"},
 		"cut":           {"", "ends within a frame"},
 		"cut header":    {"", "ends within a frame"},
-		"closes input":  {"", `msg="handler ended"`},
+		"closes input":  {"ABC", `msg="handler ended"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -58,7 +58,7 @@ var programs = map[string]func(){
 	"garbage":       func() { first(func(header, []byte) { os.Stdout.Write(bytes.Repeat([]byte{0xee}, 4096)); await() }) },
 	"cut":           func() { first(func(h header, _ []byte) { raw(h.connection, 10, 1); os.Stdout.WriteString("12345") }) },
 	"cut header":    func() { first(func(h header, _ []byte) { os.Stdout.Write([]byte{1, 0, 0}) }) },
-	"closes input":  func() { first(func(header, []byte) { os.Stdin.Close(); await() }) },
+	"closes input":  func() { first(func(h header, data []byte) { os.Stdin.Close(); answer(h, data); await() }) },
 	"deaf":          func() { first(func(h header, data []byte) { answer(h, data) }); await() },
 	"floods": func() {
 		first(func(h header, _ []byte) {

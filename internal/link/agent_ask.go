@@ -74,7 +74,15 @@ func (l *AgentLink) Tunnel(ctx context.Context, t control.Tunnel) error {
 }
 
 // Cut ends the link, with why as the cause. It does not wait for the end.
-func (l *AgentLink) Cut(why error) { l.cancel(why) }
+func (l *AgentLink) Cut(why error) { l.cancel(CutError{why}) }
+
+// A CutError is why a link has ended that was cut on purpose.
+type CutError struct{ Why error }
+
+func (e CutError) Error() string { return e.Why.Error() }
+
+// Unwrap returns Why.
+func (e CutError) Unwrap() error { return e.Why }
 
 // Publish asks again what is published of the services that the agent offers. It does not wait for that, nor for the agent.
 func (l *AgentLink) Publish() { go l.publish() }

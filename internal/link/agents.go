@@ -130,7 +130,7 @@ func (a *Agents) Open(ctx context.Context, agent string, ask control.Open) (jack
 func (a *Agents) Cut(why func(*AgentLink) error) {
 	for _, l := range a.Links() {
 		if err := why(l); err != nil {
-			l.cancel(err)
+			l.Cut(err)
 		}
 	}
 }

@@ -99,14 +99,14 @@ func (a agentSide) Arrived(l *link.AgentLink) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), storePatience)
 	defer cancel()
-	agents{a.Server}.arrived(ctx, l.Serial)
+	agents(a).arrived(ctx, l.Serial)
 }
 
 // Renew implements link.AgentHandler.
 func (a agentSide) Renew(l *link.AgentLink, r *messages.Renew) *messages.Renewed {
 	ctx, cancel := context.WithTimeout(context.Background(), storePatience)
 	defer cancel()
-	certificate, authorities, err := agents{a.Server}.renewAgent(ctx, l.Serial, []byte(r.Request))
+	certificate, authorities, err := agents(a).renewAgent(ctx, l.Serial, []byte(r.Request))
 	if err != nil {
 		a.log.Warn("the certificate of an agent is not renewed", "agent", l.Agent, "error", err)
 		return &messages.Renewed{Problem: jackfield.AsError(err).Message}

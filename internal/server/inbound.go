@@ -197,7 +197,11 @@ func (s *Server) isAgent(c tls.ConnectionState, name string) error {
 	if err != nil {
 		return err
 	}
-	if holder.Name != name || s.state.ledger.Void(authority.Subject{Kind: authority.Agent, Name: name}, serial) {
+	subject, _, err := authority.ParsePeer(certificate) // the name that it was signed for
+	if err != nil {
+		return err
+	}
+	if holder.Name != name || s.state.refused(subject, serial) {
 		return fmt.Errorf("the certificate is not that of agent %s, or is revoked", name)
 	}
 	return nil

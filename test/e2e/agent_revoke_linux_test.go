@@ -23,14 +23,16 @@ func TestAgentRemoved(t *testing.T) {
 	bystander := f.agent(t, "bystander", echoOffer(t, "other"))
 	edge := f.agent(t, "edge", echoOffer(t, "echo"))
 	kept := f.stream(t, "other")
-	sessions := newSessions(t, f, f.join(t, "spare", ""))
+	spare := f.join(t, "spare", "")
+	var sessions []*tlsSession
 	for _, protocol := range []string{"jackfield-agent/1", "jackfield-data/1"} {
-		if err := sessions.dial(t, protocol, false); err != nil {
-			t.Fatal(err)
+		s := newTLSSession(t, spare, protocol)
+		for _, resume := range []bool{false, true} {
+			if err := s.dial(t, resume); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if err := sessions.dial(t, protocol, true); err != nil {
-			t.Fatal(err)
-		}
+		sessions = append(sessions, s)
 	}
 	c := f.stream(t, "echo")
 	f.cli(t, "", "agent", "rm", "edge", "spare")
@@ -40,14 +42,14 @@ func TestAgentRemoved(t *testing.T) {
 	}
 	expectSoon(t, "the session's end", time.Now(), done, revocationLimit)
 	f.refuses(t, "echo", "service not available")
-	f.audited(t, 1, live.Equal("event", "close"), live.Equal("route", "link agent edge"),
+	f.audited(t, 1, live.Equal("event", "close"), live.Equal("route", "agent edge"), live.Equal("service", ""),
 		live.Match("end", regexp.MustCompile("removed|revoked")))
 	f.audited(t, 1, live.Equal("event", "close"), live.Equal("service", "echo"), live.Match("end", regexp.MustCompile("removed|revoked")))
 	f.audited(t, 1, live.Equal("event", "call"), live.Equal("method", "DELETE"), live.Equal("target", "agent edge"),
 		live.Equal("status", "204"))
-	for _, protocol := range []string{"jackfield-agent/1", "jackfield-data/1"} {
-		if err := sessions.dial(t, protocol, true); err == nil || !strings.Contains(err.Error(), "certificate") {
-			t.Errorf("a session from before is resumed for %s: %v", protocol, err)
+	for _, s := range sessions {
+		if err := s.dial(t, true); err == nil || !strings.Contains(err.Error(), "certificate") {
+			t.Errorf("a session from before is resumed for %s: %v", s.protocol, err)
 		}
 	}
 	edge.awaitSaid(t, live.Equal("msg", "no link to the server"), live.Match("error", regexp.MustCompile("removed or revoked; enrol the agent again")))
@@ -61,25 +63,26 @@ func TestAgentRemoved(t *testing.T) {
 	}
 }
 
-// sessions are TLS sessions of an agent that has joined, and that a test plays.
-type sessions struct {
-	member *membership.Membership
-	cache  tls.ClientSessionCache
+// A tlsSession is one of an agent that has joined, and that a test plays.
+type tlsSession struct {
+	member   *membership.Membership
+	protocol string
+	cache    tls.ClientSessionCache
 }
 
-func newSessions(t *testing.T, _ *fleet, state string) *sessions {
+func newTLSSession(t *testing.T, state, protocol string) *tlsSession {
 	t.Helper()
 	member, err := membership.Load(state)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &sessions{member, tls.NewLRUClientSessionCache(0)}
+	return &tlsSession{member, protocol, tls.NewLRUClientSessionCache(0)}
 }
 
 // dial connects and sees whether the server goes on: on a link it speaks first, on a data connection it waits.
-func (s *sessions) dial(t *testing.T, protocol string, resume bool) error {
+func (s *tlsSession) dial(t *testing.T, resume bool) error {
 	t.Helper()
-	config := s.member.TLS(protocol)
+	config := s.member.TLS(s.protocol)
 	config.ClientSessionCache = s.cache
 	conn, err := tls.Dial("tcp", s.member.Address(), config)
 	if err != nil {
@@ -87,18 +90,16 @@ func (s *sessions) dial(t *testing.T, protocol string, resume bool) error {
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(live.Patience))
-	if protocol == "jackfield-data/1" {
+	if s.protocol == "jackfield-data/1" {
 		conn.CloseWrite() // is answered by the end
-		if _, err = io.Copy(io.Discard, conn); err != nil {
-			return err
-		}
-	} else if _, err = io.ReadFull(conn, make([]byte, 24)); err != nil {
-		return err
+		_, err = io.Copy(io.Discard, conn)
+	} else {
+		_, err = io.ReadFull(conn, make([]byte, 24))
 	}
-	if conn.ConnectionState().DidResume != resume {
-		t.Errorf("%s: resumed: %v", protocol, !resume)
+	if err == nil && conn.ConnectionState().DidResume != resume {
+		t.Errorf("%s: resumed: %v", s.protocol, !resume)
 	}
-	return nil
+	return err
 }
 
 // TestAgentJoins: of several machines that join with one token at once, one is the agent.

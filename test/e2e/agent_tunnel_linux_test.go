@@ -34,7 +34,7 @@ mihini {
 	writeConfig(t, f.dir, strings.Replace(config, `env("echo")`, `"`+echo+`"`, 1))
 	f.cli(t, "", "reload")
 	f.refuses(t, "gauge", "the device is not connected")
-	if complaint := f.refused(t, "agent", "tunnel", "edge", "--local", "127.0.0.1:1"); !strings.Contains(complaint, "not offered") {
+	if complaint := f.refused(t, "agent", "tunnel", "edge", "--local", "127.0.0.1:1"); !strings.Contains(complaint, "the allow-list does not have it") {
 		t.Errorf("what the agent does not allow: %s", complaint)
 	}
 	if complaint := f.refused(t, "agent", "tunnel", "edge"); !strings.Contains(complaint, "the local service: neither the command nor the agent's configuration") {

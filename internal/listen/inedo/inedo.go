@@ -134,7 +134,10 @@ func (h *Handler) serve(ctx context.Context, visit *gateway.Visit, messages *con
 }
 
 func endOf(ctx context.Context, err error) jackfield.End {
+	cut, isCut := errors.AsType[link.CutError](err)
 	switch {
+	case isCut:
+		return jackfield.End{Cause: cut.Error()}
 	case ctx.Err() != nil:
 		return jackfield.End{Cause: context.Cause(ctx).Error()}
 	case errors.Is(err, io.EOF):

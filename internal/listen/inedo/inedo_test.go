@@ -141,6 +141,12 @@ func (publisher) Left(*link.AgentLink)                                   {}
 
 func open(t *testing.T) *port {
 	t.Helper()
+	return openWith(t, func(*port) {})
+}
+
+// openWith is open for a port that something is changed of.
+func openWith(t *testing.T, change func(*port)) *port {
+	t.Helper()
 	a, err := authority.Open(authority.Options{Dir: filepath.Join(t.TempDir(), "ca"), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -149,11 +155,12 @@ func open(t *testing.T) *port {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config, err := a.TLSConfig(authority.Listener{Certificates: []authority.Certificate{own}, Clients: authority.Required})
+	config, err := a.TLSConfig(authority.Listener{
+		Certificates: []authority.Certificate{own}, Clients: authority.Required, Protocols: []string{ControlProtocol, DataProtocol},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	config.NextProtos = []string{ControlProtocol, DataProtocol}
 	inForce, void := context.WithCancelCause(context.Background())
 	p := &port{authority: a, void: void}
 	log := slog.New(slog.NewTextHandler(p, nil))
@@ -178,6 +185,7 @@ func open(t *testing.T) *port {
 		DataAt:  func(agent string) (string, bool) { return "127.0.0.1:1", agent == "plain" },
 		Log:     log,
 	}
+	change(p)
 	ctx, cut := context.WithCancelCause(context.Background())
 	sockets := listen.NewSockets(ctx)
 	servers := []*listen.Server{
@@ -349,8 +357,7 @@ func TestNotAnAgent(t *testing.T) {
 
 // Whose link cannot be recorded does not come in.
 func TestFullAudit(t *testing.T) {
-	p := open(t)
-	p.full = true
+	p := openWith(t, func(p *port) { p.full = true })
 	conn, err := inedo.Accept(t.Context(), p.dial(t, "pi", ControlProtocol), inedo.AgentConfig{Options: inedo.Options{MinProtocol: inedo.V2}})
 	if err != nil {
 		t.Fatal(err)
@@ -463,12 +470,20 @@ func (nobody) Decide(context.Context, *jackfield.Request) jackfield.Decision {
 	return jackfield.Decision{By: "test"}
 }
 
+func (nobody) DecideEarly(*jackfield.Request) (jackfield.Decision, bool) {
+	return jackfield.Decision{By: "test"}, true
+}
+
 func TestScreened(t *testing.T) {
-	p := open(t)
-	p.handler.Listener.Level.ACL = nobody{}
-	conn := p.connect(t, p.plain)
-	if got, err := io.ReadAll(conn); len(got) > 0 || !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("without TLS: %q, %v", got, err)
+	p := openWith(t, func(p *port) { p.handler.Listener.Level.ACL = nobody{} })
+	conn, err := net.Dial("tcp", p.plain)
+	if err == nil { // else the reset came before it was noticed to be there
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(20 * time.Second))
+		_, err = conn.Read(make([]byte, 1))
+	}
+	if !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("got %v, want a reset", err)
 	}
 	p.expect(t, "refuse denied")
 }
