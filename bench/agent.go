@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -79,7 +80,7 @@ func (s agentSize) run(ctx context.Context, stage peer.Stage, peers []peer.Peer,
 		if err != nil {
 			return nil, err
 		}
-		runs = s.sections(result, peers)
+		runs = sections(result, peers)
 	}
 	if !s.keys[fleetKey] {
 		return runs, nil
@@ -101,7 +102,7 @@ func doubled(peers []peer.Peer) (names []string, twice []peer.Peer) {
 
 // sections are the tables of one result: Jackfield with TLS beside each of the others that encrypt, and without it beside frp
 // without it.
-func (s agentSize) sections(all *compare.Result, peers []peer.Peer) []run {
+func sections(all *compare.Result, peers []peer.Peer) []run {
 	const note = "frp's TLS, at its default, verifies no certificate; chisel and ssh encrypt by SSH, and ssh proves who is at both ends.\n" +
 		"Jackfield's agent and server know each other by certificates, each stream's connection included."
 	ours, plain := peer.JackfieldAgent{}.Name(), peer.JackfieldAgent{Plain: true}.Name()
@@ -116,26 +117,23 @@ func (s agentSize) sections(all *compare.Result, peers []peer.Peer) []run {
 		}
 	}
 	first := secure[0]
-	var names []string
-	names = append(append(append(names, first+twin), secure[1:]...), ours)
-	runs := []run{section(all, "Encrypted", note, secureTargets[first], ours, first, names...)}
+	names := slices.Concat([]string{first + twin}, secure[1:], []string{ours})
+	runs := []run{section(all, "Encrypted", secureTargets[first], ours, first, names...)}
+	runs[0].Note, runs[0].Result.Failures = note, all.Failures
 	for _, other := range secure[1:] {
-		runs = append(runs, section(all, "Ratios to "+other, "", secureTargets[other], ours, other, ours))
+		runs = append(runs, section(all, "Ratios to "+other, secureTargets[other], ours, other, ours))
 	}
 	if withPlain {
-		return append(runs, section(all, "Plain", "", plainTargets, plain, frpPlain, frpPlain+twin, plain))
+		return append(runs, section(all, "Plain", plainTargets, plain, frpPlain, frpPlain+twin, plain))
 	}
-	return append(runs, section(all, "Plain, beside our own TLS", "", nil, plain, ours, plain))
+	return append(runs, section(all, "Plain, beside our own TLS", nil, plain, ours, plain))
 }
 
 // section is the part of a result that compares some with a reference, with the targets of the judged one.
-func section(all *compare.Result, title, note string, targets map[string]compare.Target, judged, reference string, names ...string) run {
+func section(all *compare.Result, title string, targets map[string]compare.Target, judged, reference string, names ...string) run {
 	part := all.Against(reference, names...)
 	for k := range part.Rows {
 		part.Rows[k].Metric.Target = targets[part.Rows[k].Metric.Name]
 	}
-	if title == "Encrypted" {
-		part.Failures = all.Failures
-	}
-	return run{Title: title, Note: note, Result: part, judged: []string{judged}}
+	return run{Title: title, Result: part, judged: []string{judged}}
 }

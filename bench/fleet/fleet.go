@@ -57,10 +57,20 @@ func Join(ctx context.Context, admin *api.Client, server, dir string, names []st
 	return dirs, nil
 }
 
+// attempts is how often an agent tries to join: a busy server may have no time for it.
+const attempts = 5
+
 func join(ctx context.Context, admin *api.Client, server, dir, name string) error {
-	enrolled, err := admin.EnrollAgent(ctx, api.NewAgent{Name: name})
-	if err == nil {
-		_, err = membership.Join(ctx, membership.Invitation{Server: "https://" + server, Token: enrolled.Token, Dir: dir})
+	var err error
+	for k := range attempts {
+		var enrolled api.Enrolment
+		if enrolled, err = admin.EnrollAgent(ctx, api.NewAgent{Name: name, Again: k > 0}); err == nil {
+			i := membership.Invitation{Server: "https://" + server, Token: enrolled.Token, Dir: dir, Again: k > 0}
+			_, err = membership.Join(ctx, i)
+		}
+		if err == nil || ctx.Err() != nil || jackfield.AsError(err).Kind != jackfield.Unavailable {
+			break
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("agent %s: %w", name, err)

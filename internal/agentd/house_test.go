@@ -138,7 +138,6 @@ type house struct {
 	reasons func(control.Service) string // why not to publish; nil: all are
 	offered map[string][]control.Service // by agent
 	renewed chan *control.Renew          // what was asked
-	ended   chan error                   // why links have ended
 	conns   map[net.Conn]struct{}        // that are open
 }
 
@@ -146,7 +145,7 @@ func newHouse(t testing.TB) *house {
 	t.Helper()
 	h := &house{
 		agents: links.NewAgents(), authority: newAuthority(t), log: new(lockedBuffer), offered: make(map[string][]control.Service),
-		renewed: make(chan *control.Renew, 10), ended: make(chan error, 100), conns: make(map[net.Conn]struct{}),
+		renewed: make(chan *control.Renew, 10), conns: make(map[net.Conn]struct{}),
 	}
 	h.config = &tls.Config{
 		MinVersion: tls.VersionTLS13, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: h.authority.pool,
@@ -241,7 +240,7 @@ func (h *house) serve(socket *net.TCPConn) {
 		return
 	}
 	arrival := links.AgentArrival{ID: "id", Agent: agent, Hello: hello, Plain: h.plain != ""}
-	h.ended <- h.agents.Serve(h.ctx, arrival, messages, h)
+	h.agents.Serve(h.ctx, arrival, messages, h)
 }
 
 func (h *house) attach(conn *control.Conn, agent string) {

@@ -157,7 +157,11 @@ func TestStopEndsConnections(t *testing.T) {
 			f := start(t, Options{Protocol: inedo.AgentConfig{Options: m.agent}, RootPath: "/srv"})
 			c := dial(t, f, inedo.ClientConfig{Options: m.client})
 			c.ask(t, inedo.CommandGetAgentRootPath, "\x01")
+			silent := dialTCP(t, f)
 			f.stop()
+			if got, err := io.ReadAll(silent); len(got) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("one without a handshake got %q, %v", got, err)
+			}
 			if _, err := c.Receive(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("the connection goes on: %v", err)
 			}

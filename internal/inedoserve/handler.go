@@ -79,8 +79,8 @@ func (h Handler) check(rootPathAnswered bool) error {
 	return nil
 }
 
-// startPause is how long after one start of a handler's program the next one may be.
-const startPause = time.Second
+// defaultPause is how long after one start of a handler's program the next one may be.
+const defaultPause = time.Second
 
 var (
 	errHandlerEnded = errors.New("its handler has ended")
@@ -92,6 +92,7 @@ type handler struct {
 	Handler
 	keep    time.Duration
 	grace   time.Duration
+	pause   time.Duration
 	maxData int
 	log     *slog.Logger
 	running sync.WaitGroup // processes
@@ -107,6 +108,7 @@ func newHandler(h Handler, o Options) *handler {
 		Handler: h,
 		keep:    o.Keep,
 		grace:   o.grace,
+		pause:   o.pause,
 		maxData: cmp.Or(o.Protocol.MaxData, inedo.DefaultMaxData),
 		log:     o.Log.With("handler", h.String()),
 	}
@@ -146,7 +148,7 @@ func (h *handler) join(c *connection) (p *process, again time.Duration, err erro
 		if again := time.Until(h.startable); again > 0 {
 			return nil, again, nil
 		}
-		h.startable = time.Now().Add(startPause)
+		h.startable = time.Now().Add(h.pause)
 		if h.current, err = h.start(); err != nil {
 			h.log.Error("handler cannot be started", "error", err)
 			return nil, 0, errors.New("its handler cannot be started")

@@ -141,7 +141,7 @@ func TestFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o := Options{Handlers: []Handler{program(name)}, RootPath: "/srv"}
+			o := Options{Handlers: []Handler{program(name)}, RootPath: "/srv", pause: time.Millisecond}
 			o.Protocol.MaxData = 1 << 20
 			f := start(t, o)
 			other := dial(t, f, inedo.ClientConfig{}) // speaks to no handler
@@ -166,6 +166,22 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// A program that fails is not started again at once: who needs it waits.
+func TestStartsAreFarBetween(t *testing.T) {
+	f := start(t, Options{Handlers: []Handler{program("fails")}, pause: time.Hour})
+	c := dial(t, f, inedo.ClientConfig{})
+	c.send(t, 100, "")
+	if _, err := c.Receive(); err != io.EOF {
+		t.Fatalf("%v", err)
+	}
+	dial(t, f, inedo.ClientConfig{}).send(t, 100, "")
+	f.log.await(t, `msg="message for a handler" connection=2`, 1)
+	f.stop()
+	if starts := strings.Count(f.log.String(), "handler started"); starts != 1 {
+		t.Errorf("%d starts", starts)
+	}
+}
+
 func TestProgramThatVanished(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "program")
 	f := start(t, Options{Handlers: []Handler{{First: 1, Last: 1, Path: path}}})
@@ -179,7 +195,7 @@ func TestProgramThatVanished(t *testing.T) {
 
 // A process is kept while there are connections, and for a while after.
 func TestKeep(t *testing.T) {
-	f := start(t, Options{Handlers: []Handler{program("pid")}, Keep: time.Millisecond})
+	f := start(t, Options{Handlers: []Handler{program("pid")}, Keep: time.Millisecond, pause: time.Millisecond})
 	c := dial(t, f, inedo.ClientConfig{})
 	pid := c.ask(t, 100, "")
 	second := dial(t, f, inedo.ClientConfig{})

@@ -70,7 +70,7 @@ type Options struct {
 
 	Log *slog.Logger
 
-	grace time.Duration // defaultGrace, but for tests
+	grace, pause time.Duration // the defaults, but for tests
 }
 
 const (
@@ -94,6 +94,7 @@ func New(o Options) (*Agent, error) {
 	o.MaxHandshakes = cmp.Or(o.MaxHandshakes, defaultMaxHandshakes)
 	o.Keep = cmp.Or(o.Keep, defaultKeep)
 	o.grace = cmp.Or(o.grace, defaultGrace)
+	o.pause = cmp.Or(o.pause, defaultPause)
 	a := &Agent{Options: o}
 	sorted := slices.SortedFunc(slices.Values(o.Handlers), func(x, y Handler) int { return cmp.Compare(x.First, y.First) })
 	for i, h := range sorted {

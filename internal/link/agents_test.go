@@ -370,6 +370,7 @@ func TestTicketsEnd(t *testing.T) {
 		if o := <-waiting; o.err == nil || time.Since(begin) > TicketTime {
 			t.Errorf("got %v after %v", o.err, time.Since(begin))
 		}
+		synctest.Wait()
 		for _, ticket := range []control.Ticket{wanted.Ticket, ready.Ticket} {
 			_, late := e.attach(ticket, "pi")
 			if err := <-late; !errors.Is(err, ErrTicket) {

@@ -235,3 +235,18 @@ func (f *fleet) audited(t *testing.T, n int, tests ...live.Test) {
 		t.Errorf("the audit has %d such lines, not %d, but %v", len(read()), n, auditLines(t, f.dir, live.Equal("event", "close")))
 	}
 }
+
+// warmth is how many connections are kept ready where what is held is compared.
+const warmth = 4
+
+// warm opens streams of an agent one after the other, and waits until as many connections are kept ready.
+func (f *fleet) warm(t *testing.T, use func()) {
+	t.Helper()
+	before := countDescriptors(t, f.Server)
+	for range warmth {
+		use()
+	}
+	if !eventually(func() bool { return countDescriptors(t, f.Server) >= before+warmth }) {
+		t.Errorf("%d descriptors were open, now there are %d: no connections are kept ready", before, countDescriptors(t, f.Server))
+	}
+}

@@ -29,8 +29,8 @@ func TestAgentKilled(t *testing.T) {
 	f := start()
 	edge := f.agent(t, "edge", echoOffer(t, "echo"))
 	witness := f.agent(t, "witness", echoOffer(t, "other")) // lives through it all
-	f.echoes(t, "echo")
-	f.echoes(t, "other")
+	f.warm(t, func() { f.echoes(t, "echo") })
+	f.warm(t, func() { f.echoes(t, "other") })
 	servers, agents := countDescriptors(t, f.Server), countDescriptors(t, &live.Server{Process: witness.Process})
 	goroutines := f.field().metric(t, "go_goroutines")
 
@@ -46,7 +46,8 @@ func TestAgentKilled(t *testing.T) {
 	}
 	edge = runAgent(t, edge.state)
 	started := time.Now()
-	f.awaitEcho(t, "echo", started)
+	f.await(t, "edge", func(a *api.Agent) bool { return a.State == api.AgentLinked })
+	f.warm(t, func() { f.awaitEcho(t, "echo", started) })
 	if !eventually(func() bool {
 		return countDescriptors(t, f.Server) <= servers && f.field().metric(t, "go_goroutines") <= goroutines
 	}) {
@@ -63,7 +64,8 @@ func TestAgentKilled(t *testing.T) {
 	f = start()
 	started = time.Now()
 	f.awaitEcho(t, "echo", started)
-	f.awaitEcho(t, "other", started)
+	f.await(t, "witness", func(a *api.Agent) bool { return a.State == api.AgentLinked })
+	f.warm(t, func() { f.awaitEcho(t, "other", started) })
 	f.audited(t, 2, live.Equal("event", "close"), live.Equal("end", "lost"), live.Match("route", regexp.MustCompile("^agent (edge|witness)$")),
 		live.Equal("service", ""))
 	if !eventually(func() bool { return countDescriptors(t, &live.Server{Process: witness.Process}) <= agents }) {
@@ -71,7 +73,7 @@ func TestAgentKilled(t *testing.T) {
 	}
 	fresh := runAgentBy(t, exec.Command("jackfield", "agent", "run", "--state", f.join(t, "fresh", echoOffer(t, "third"))), "fresh")
 	f.awaitPublished(t, "fresh", 1)
-	f.echoes(t, "third")
+	f.warm(t, func() { f.echoes(t, "third") })
 	if lived, began := witness.goroutines(t), fresh.goroutines(t); lived > began {
 		t.Errorf("an agent that lived through it has %d goroutines, one that has just come %d:\n%s", lived, began, witness.Output())
 	}
