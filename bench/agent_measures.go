@@ -26,7 +26,7 @@ type agentSize struct {
 
 var (
 	fullAgent  = agentSize{sample: 500 * time.Millisecond, workers: 8, paced: 60, idle: 500, agents: 1000}
-	quickAgent = agentSize{rounds: 2, sample: 50 * time.Millisecond, workers: 4, paced: 5, idle: 20, agents: 20}
+	quickAgent = agentSize{rounds: 1, sample: 50 * time.Millisecond, workers: 4, paced: 5, idle: 20, agents: 20}
 )
 
 // pace is between the beginnings of two streams that are opened now and then.

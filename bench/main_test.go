@@ -300,7 +300,7 @@ func TestQuickAgent(t *testing.T) {
 		if len(run.Result.Failures) > 0 {
 			t.Errorf("%s: samples failed: %q", run.Title, run.Result.Failures)
 		}
-		want := 11
+		want := 12
 		if k == len(saved.Runs)-1 { // idle agents
 			want = 2
 		}
@@ -309,8 +309,8 @@ func TestQuickAgent(t *testing.T) {
 		}
 		for _, row := range run.Result.Rows {
 			for _, name := range run.Result.Contestants {
-				if n := len(row.Values(name)); n != 2 {
-					t.Errorf("%s, %s, %s: %d samples, want 2", run.Title, row.Metric.Name, name, n)
+				if n := len(row.Values(name)); n != 1 {
+					t.Errorf("%s, %s, %s: %d samples, want 1", run.Title, row.Metric.Name, name, n)
 				}
 			}
 		}

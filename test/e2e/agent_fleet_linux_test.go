@@ -236,17 +236,35 @@ func (f *fleet) audited(t *testing.T, n int, tests ...live.Test) {
 	}
 }
 
-// warmth is how many connections are kept ready where what is held is compared.
+// warmth is how many connections an agent keeps ready where what is held is compared.
 const warmth = 4
 
-// warm opens streams of an agent one after the other, and waits until as many connections are kept ready.
-func (f *fleet) warm(t *testing.T, use func()) {
+// warm uses a service of an agent some times, one after the other, after which it keeps as many connections ready.
+func (a *agent) warm(t *testing.T, use func()) {
 	t.Helper()
-	before := countDescriptors(t, f.Server)
+	before := a.descriptors(t)
 	for range warmth {
 		use()
 	}
-	if !eventually(func() bool { return countDescriptors(t, f.Server) >= before+warmth }) {
-		t.Errorf("%d descriptors were open, now there are %d: no connections are kept ready", before, countDescriptors(t, f.Server))
+	if !eventually(func() bool { return a.descriptors(t) >= before+warmth }) {
+		t.Errorf("%d descriptors were open, now there are %d: no connections are kept ready", before, a.descriptors(t))
 	}
+}
+
+func (a *agent) descriptors(t *testing.T) int {
+	t.Helper()
+	return countDescriptors(t, &live.Server{Process: a.Process})
+}
+
+// settled returns a number once it stays the same.
+func settled(look func() int) int {
+	last, same := look(), 0
+	eventually(func() bool {
+		now := look()
+		if same++; now != last {
+			last, same = now, 0
+		}
+		return same == 10
+	})
+	return last
 }

@@ -29,10 +29,11 @@ func TestAgentKilled(t *testing.T) {
 	f := start()
 	edge := f.agent(t, "edge", echoOffer(t, "echo"))
 	witness := f.agent(t, "witness", echoOffer(t, "other")) // lives through it all
-	f.warm(t, func() { f.echoes(t, "echo") })
-	f.warm(t, func() { f.echoes(t, "other") })
-	servers, agents := countDescriptors(t, f.Server), countDescriptors(t, &live.Server{Process: witness.Process})
-	goroutines := f.field().metric(t, "go_goroutines")
+	edge.warm(t, func() { f.echoes(t, "echo") })
+	witness.warm(t, func() { f.echoes(t, "other") })
+	descriptors := func() int { return countDescriptors(t, f.Server) }
+	goroutines := func() int { return int(f.field().metric(t, "go_goroutines")) }
+	before, running, held := settled(descriptors), settled(goroutines), witness.descriptors(t)
 
 	c := f.stream(t, "echo")
 	edge.Stop(syscall.SIGKILL)
@@ -47,12 +48,9 @@ func TestAgentKilled(t *testing.T) {
 	edge = runAgent(t, edge.state)
 	started := time.Now()
 	f.await(t, "edge", func(a *api.Agent) bool { return a.State == api.AgentLinked })
-	f.warm(t, func() { f.awaitEcho(t, "echo", started) })
-	if !eventually(func() bool {
-		return countDescriptors(t, f.Server) <= servers && f.field().metric(t, "go_goroutines") <= goroutines
-	}) {
-		t.Errorf("the server held %d descriptors and %v goroutines, now %d and %v", servers, goroutines,
-			countDescriptors(t, f.Server), f.field().metric(t, "go_goroutines"))
+	edge.warm(t, func() { f.awaitEcho(t, "echo", started) })
+	if !eventually(func() bool { return descriptors() <= before && goroutines() <= running }) {
+		t.Errorf("the server held %d descriptors and %d goroutines, now %d and %d", before, running, descriptors(), goroutines())
 	}
 
 	c = f.stream(t, "other")
@@ -65,15 +63,15 @@ func TestAgentKilled(t *testing.T) {
 	started = time.Now()
 	f.awaitEcho(t, "echo", started)
 	f.await(t, "witness", func(a *api.Agent) bool { return a.State == api.AgentLinked })
-	f.warm(t, func() { f.awaitEcho(t, "other", started) })
+	witness.warm(t, func() { f.awaitEcho(t, "other", started) })
 	f.audited(t, 2, live.Equal("event", "close"), live.Equal("end", "lost"), live.Match("route", regexp.MustCompile("^agent (edge|witness)$")),
 		live.Equal("service", ""))
-	if !eventually(func() bool { return countDescriptors(t, &live.Server{Process: witness.Process}) <= agents }) {
-		t.Errorf("the agent held %d descriptors, now %d", agents, countDescriptors(t, &live.Server{Process: witness.Process}))
+	if !eventually(func() bool { return witness.descriptors(t) <= held }) {
+		t.Errorf("the agent held %d descriptors, now %d", held, witness.descriptors(t))
 	}
 	fresh := runAgentBy(t, exec.Command("jackfield", "agent", "run", "--state", f.join(t, "fresh", echoOffer(t, "third"))), "fresh")
 	f.awaitPublished(t, "fresh", 1)
-	f.warm(t, func() { f.echoes(t, "third") })
+	fresh.warm(t, func() { f.echoes(t, "third") })
 	if lived, began := witness.goroutines(t), fresh.goroutines(t); lived > began {
 		t.Errorf("an agent that lived through it has %d goroutines, one that has just come %d:\n%s", lived, began, witness.Output())
 	}

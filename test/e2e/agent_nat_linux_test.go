@@ -199,7 +199,8 @@ func TestAgentNetworkCut(t *testing.T) {
 		}
 	}
 	use()
-	s.warm(t, use)
+	s.agent.warm(t, use)
+	settled(func() int { return s.goroutines(t) })
 	before := s.holding(t)
 
 	stay := s.client.command(sshCommand(key, "ProxyCommand=nc 203.0.113.1 2201", "echo here; sleep 600")...)
@@ -232,7 +233,7 @@ func TestAgentNetworkCut(t *testing.T) {
 	s.awaitPublished(t, "gate", 1)
 	use()
 	expectSoon(t, "ssh answers again", time.Now(), back, backAgain)
-	s.warm(t, use)
+	s.agent.warm(t, use)
 	s.expectHolding(t, before)
 }
 
@@ -255,16 +256,16 @@ func arriveAgain(t *testing.T, n *namespace) {
 // holdings are what the server and the agent hold.
 type holdings struct {
 	server, agent int // open descriptors
-	goroutines    float64
+	goroutines    int // of the server
 }
 
 func (s *natSite) holding(t *testing.T) holdings {
 	t.Helper()
-	return holdings{countDescriptors(t, s.Server), countDescriptors(t, &live.Server{Process: s.agent.Process}), s.goroutines(t)}
+	return holdings{countDescriptors(t, s.Server), s.agent.descriptors(t), s.goroutines(t)}
 }
 
 // goroutines reads the server's metrics, which are in its network.
-func (s *natSite) goroutines(t *testing.T) (n float64) {
+func (s *natSite) goroutines(t *testing.T) (n int) {
 	t.Helper()
 	out, err := s.internet.command("curl", "-sS", "http://"+s.Addresses["admin"]+"/metrics").Output()
 	if err != nil {
