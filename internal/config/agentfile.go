@@ -1,12 +1,10 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
-	"net/url"
+
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -16,7 +14,6 @@ import (
 
 // AgentFile is the configuration of an agent itself, on its machine.
 type AgentFile struct {
-	Server       string // "https://host:port"; empty: it dials no server
 	Listen       *AgentListen
 	Services     []*AgentService // in the order of the file
 	Allow        []string        // what the server may ask for by address; whether they are good is not known here
@@ -60,10 +57,6 @@ const maxAgentServices = 128 // their names and descriptions go to the server in
 var agentFile = &block{
 	doc: "What stands outside of every block.",
 	attributes: []attribute{
-		{
-			name: "server", kind: text{what: "`\"https://HOST:PORT\"`", check: checkServerURL}, changes: restart,
-			doc: "The server that the agent dials: a listener of protocol `https`. `jackfield agent join` writes it. Without a port: 443. Unset: it dials none, and has a block `listen`.",
-		},
 		{
 			name: "allow", kind: list{of: "`\"HOST:PORT\"`"}, changes: newSessions,
 			doc: "What the server may ask for by address, which services of the server's file with `agent` and `address` do: `\"127.0.0.1:22\"`, `\":22\"` (the same), `\"plc.local:502\"`, " +
@@ -166,7 +159,6 @@ func LoadAgentFile(path string) (*AgentFile, *Problems) {
 		return nil, problems
 	}
 	out := &AgentFile{
-		Server:       s.serverURL(),
 		Listen:       s.agentListen(),
 		Services:     s.agentServices(),
 		Allow:        s.checked("allow", checkWord),
@@ -247,32 +239,6 @@ func (s *section) agentListen() *AgentListen {
 	return out
 }
 
-func (s *section) serverURL() string {
-	if !s.has("server") {
-		return ""
-	}
-	address, _ := parseServerURL(s.text("server")) // checkServerURL has found it right, or reported it
-	return address
-}
-
-func checkServerURL(s string) error {
-	_, err := parseServerURL(s)
-	return err
-}
-
-// parseServerURL returns the URL with its port. The error does not quote s, which may hold a password.
-func parseServerURL(s string) (string, error) {
-	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "https" || u.User != nil || strings.Trim(u.Path, "/") != "" || strings.ContainsAny(s, "?#") {
-		return "", errors.New(`the address of a server is such as "https://jackfield.example.org:8443"`)
-	}
-	host := withPort(strings.ToLower(u.Host), "443")
-	if err := checkHostPort(host, false); err != nil {
-		return "", err
-	}
-	return "https://" + host, nil
-}
-
 // FixedChanges names what is different in next and cannot change without a restart.
 func (f *AgentFile) FixedChanges(next *AgentFile) []string {
 	var changes []string
@@ -280,7 +246,6 @@ func (f *AgentFile) FixedChanges(next *AgentFile) []string {
 		name  string
 		value func(*AgentFile) string
 	}{
-		{"server", func(f *AgentFile) string { return f.Server }},
 		{"listen", func(f *AgentFile) string {
 			if f.Listen == nil {
 				return ""

@@ -32,7 +32,6 @@ func TestAgentExampleLoads(t *testing.T) {
 		t.FailNow()
 	}
 	want := &AgentFile{
-		Server: "https://jackfield.example.org:8443",
 		Listen: &AgentListen{
 			Address: "0.0.0.0:46336", Encryption: "ssl", KeyFile: "reference/agent.key",
 			CertificateFile: "reference/agent.pem", CertificateKeyFile: "reference/agent-certificate.key",
@@ -42,10 +41,10 @@ func TestAgentExampleLoads(t *testing.T) {
 		Services: []*AgentService{
 			{
 				Name: "console.fpga-1", Description: "Kintex board, rack 3", Addresses: []string{"127.0.0.1:2001", "unix:/run/console.sock"},
-				Where: "agent.hcl:5",
+				Where: "agent.hcl:4",
 			},
 			{
-				Name: "uptime", Where: "agent.hcl:10",
+				Name: "uptime", Where: "agent.hcl:9",
 				Command: &Command{
 					Path: "/usr/bin/uptime", Args: []string{"--pretty"}, Arg0: "uptime", StderrSocket: true, KillGrace: 2 * time.Second,
 				},
@@ -102,28 +101,6 @@ func TestUnreadableAgentFile(t *testing.T) {
 	}
 }
 
-func TestServerOfAnAgent(t *testing.T) {
-	for url, want := range map[string]string{
-		"https://Jackfield.example.org:8443": "https://jackfield.example.org:8443",
-		"https://jackfield.example.org/":     "https://jackfield.example.org:443",
-		"https://10.0.0.1":                   "https://10.0.0.1:443",
-		"https://[2001:db8::1]":              "https://[2001:db8::1]:443",
-		"https://[::1]:1":                    "https://[::1]:1",
-	} {
-		if got := loadAgent(t, fmt.Sprintf("server = %q", url)).Server; got != want {
-			t.Errorf("%s: %s, want %s", url, got, want)
-		}
-	}
-	for _, bad := range []string{
-		"", "a", "a:1", "http://a", "https:a", "https://", "https://a:", "https://a:0", "https://a:https", "https://a b", "https://ann:pass@a",
-		"https://a/x", "https://a?", "https://a?x", "https://a#x", "https://300.1.1.1", "https://a,b", "https://%61:\x00",
-	} {
-		if got, err := parseServerURL(bad); err == nil {
-			t.Errorf("%q was read as %s", bad, got)
-		}
-	}
-}
-
 func TestServicesOfAnAgentHaveAnEnd(t *testing.T) {
 	var source strings.Builder
 	for i := range maxAgentServices {
@@ -143,9 +120,8 @@ func TestAgentFileFixedChanges(t *testing.T) {
 		old, next string
 		want      []string
 	}{
-		"nothing":            {`server = "https://a"`, `server = "https://A:443/"`, nil},
 		"what is live":       {`allow = [":22"]`, "drain_timeout = \"1s\"\nlog { level = \"debug\" }\nservice \"a\" { address = \"a:1\" }", nil},
-		"server and format":  {`server = "https://a"`, `log { format = "json" }`, []string{"server", "log.format"}},
+		"the log's format":   {``, `log { format = "json" }`, []string{"log.format"}},
 		"listens":            {``, `listen { key_file = "a" }`, []string{"listen"}},
 		"listens otherwise":  {`listen { key_file = "/a" }`, "listen {\n key_file = \"/a\"\n allowed_addresses = [\"::1\"]\n}", []string{"listen"}},
 		"listens as it does": {`listen { key_file = "/a" }`, "listen {\n key_file = \"/a\"\n address = \":46336\"\n}", nil},
@@ -163,9 +139,6 @@ func TestSecretsOfAgentFilesAreNotReported(t *testing.T) {
 	const key = "00112233445566778899aabbccddeeff"
 	t.Setenv("JACKFIELD_TEST_SECRET", secret)
 	for _, s := range []string{
-		`server = SECRET`,
-		`server = "https://ann:${SECRET}@host"`,
-		`server = "https://ann:s3cr3t-v4lue@host"`,
 		`allow = SECRET`,
 		`service "${SECRET}" {}`,
 		`service "a" { address = SECRET }`,

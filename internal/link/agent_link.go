@@ -27,6 +27,8 @@ type AgentLink struct {
 
 	publishing sync.Mutex // what is registered and what the agent is told of it are in the same order; before mu
 
+	renewed time.Time // when a certificate was asked for last; of the goroutine that receives
+
 	mu        sync.Mutex // guards what follows
 	services  []control.Service
 	published []control.Published // the same, and whether others reach them
@@ -130,7 +132,7 @@ func (l *AgentLink) take(m control.Message) error {
 	case *control.TunnelResult:
 		l.answered(answer{"tunnel", m.Number}, m)
 	case *control.Renew:
-		return l.send(l.handler.Renew(l, m))
+		return l.send(l.renew(m))
 	case *control.Unknown:
 		l.handler.Unknown(l, m.Command)
 	default:
@@ -148,6 +150,17 @@ func (l *AgentLink) send(m control.Message) error {
 		l.cancel(err)
 	}
 	return err
+}
+
+// renewInterval is how often a link may ask for a certificate: each is signed, and written into the store.
+const renewInterval = time.Minute
+
+func (l *AgentLink) renew(m *control.Renew) *control.Renewed {
+	if time.Since(l.renewed) < renewInterval {
+		return &control.Renewed{Problem: "it was asked for a moment ago"}
+	}
+	l.renewed = time.Now()
+	return l.handler.Renew(l, m)
 }
 
 // register has the services that an agent offers published, as far as they may be.

@@ -1,4 +1,3 @@
-server        = "https://jackfield.example.org:8443" # written by jackfield agent join
 allow         = ["127.0.0.1:22", "192.168.1.0/24:80", "plc.local:502"]
 drain_timeout = "30s"
 

@@ -1,4 +1,3 @@
-server = "http://jackfield.example.org"
 alow   = ["127.0.0.1:22"]
 allow  = []
 
