@@ -155,6 +155,7 @@ func (a *agent) awaitEnd(t *testing.T) {
 func (f *fleet) await(t *testing.T, name string, met func(*api.Agent) bool) {
 	t.Helper()
 	admin := f.admin(t)
+	defer admin.Close() // its connection is one of the server's descriptors
 	var last api.Agent
 	var err error
 	if !eventually(func() bool {

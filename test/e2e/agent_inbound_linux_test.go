@@ -245,3 +245,57 @@ func (h *stranger) expectClosed(t *testing.T, conn *inedo.Conn) {
 		t.Errorf("the agent answers %#x, %v", m.Command, err)
 	}
 }
+
+// TestInboundImpostor: who listens in an agent's place, and has not its key, is no agent.
+func TestInboundImpostor(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	f := newFleet(t, fleetConfig)
+	writeFile(t, filepath.Join(f.dir, "seal.key"), randomKey())
+	if out, status := reload(t, f.dir, fleetConfig+`
+agent "plant-3" {
+  address    = "`+ln.Addr().String()+`"
+  encryption = "none"
+  key_file   = "seal.key"
+  offers     = ["*"]
+  listeners  = ["mux"]
+  rule "allow" {}
+}
+`); status != 0 {
+		t.Fatal(out)
+	}
+	for n, key := range []*control.Key{nil, new(control.Key)} {
+		ln.(*net.TCPListener).SetDeadline(time.Now().Add(live.Patience))
+		socket, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := inedo.Accept(t.Context(), socket, inedo.AgentConfig{Options: inedo.Options{MinProtocol: inedo.V2}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(live.Patience))
+		hello, err := conn.Receive()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			conn.Send(hello.Command, hello.Data) // as if it were its own
+		}
+		impostor := control.Agent(conn, key)
+		impostor.Send(&control.AgentHello{Version: control.Version, Agent: "impostor"})
+		impostor.Send(&control.Register{Services: []control.Service{{Name: "stolen"}}})
+		if m, err := conn.Receive(); err == nil || os.IsTimeout(err) {
+			t.Errorf("the server goes on with %#x, %v", m.Command, err)
+		}
+		f.field().awaitLines(t, n+1, live.Equal("msg", "no link to an agent"), live.Equal("agent", "plant-3"),
+			live.Match("error", regexp.MustCompile("not sealed as it has to be")))
+	}
+	f.awaitState(t, "plant-3", api.AgentAway)
+	f.refuses(t, "stolen", "service not available")
+}

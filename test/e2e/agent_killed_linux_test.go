@@ -1,6 +1,10 @@
 package e2e
 
 import (
+	"context"
+	"errors"
+	"io"
+	"net"
 	"os/exec"
 	"regexp"
 	"syscall"
@@ -27,8 +31,17 @@ func TestAgentKilled(t *testing.T) {
 		return &fleet{enter(t, s, dir)}
 	}
 	f := start()
+	ends := make(chan error, 1)
+	told, stop, err := startBackend(func(_ context.Context, conn *net.TCPConn) {
+		_, err := io.Copy(conn, conn)
+		ends <- err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
 	edge := f.agent(t, "edge", echoOffer(t, "echo"))
-	witness := f.agent(t, "witness", echoOffer(t, "other")) // lives through it all
+	witness := f.agent(t, "witness", echoOffer(t, "other")+"service \"told\" {\n  address = \""+told+"\"\n}\n") // lives through it all
 	edge.warm(t, func() { f.echoes(t, "echo") })
 	witness.warm(t, func() { f.echoes(t, "other") })
 	descriptors := func() int { return countDescriptors(t, f.Server) }
@@ -42,7 +55,7 @@ func TestAgentKilled(t *testing.T) {
 	}
 	f.awaitState(t, "edge", api.AgentAway)
 	f.refuses(t, "echo", "service not available")
-	if err := exchange(f.Addresses["mux"], "help\r\n", "other\r\n"); err != nil {
+	if err := exchange(f.Addresses["mux"], "help\r\n", "other\r\ntold\r\n"); err != nil {
 		t.Error(err)
 	}
 	edge = runAgent(t, edge.state)
@@ -53,10 +66,13 @@ func TestAgentKilled(t *testing.T) {
 		t.Errorf("the server held %d descriptors and %d goroutines, now %d and %d", before, running, descriptors(), goroutines())
 	}
 
-	c = f.stream(t, "other")
+	c = f.stream(t, "told")
 	f.Stop(syscall.SIGKILL)
 	if how, err := c.readEnd(); how == "" {
 		t.Error(err)
+	}
+	if err := <-ends; !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("a service whose client's server is gone sees %v", err)
 	}
 	witness.awaitSaid(t, live.Equal("msg", "no link to the server"))
 	f = start()

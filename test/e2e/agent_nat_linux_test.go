@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -122,7 +123,7 @@ func TestAgentBehindNAT(t *testing.T) {
 	}
 	key := startSSH(t, s.gate, sshd, filepath.Join(s.dir, "ssh"))
 	page := startWeb(t, s.gate, filepath.Join(s.dir, "www"))
-	bulk := writePattern(t, filepath.Join(s.dir, "www", "bulk"), live.Times(64, 1024))
+	bulk := writeRandom(t, filepath.Join(s.dir, "www", "bulk"), live.Times(64, 1024))
 	if err := s.client.command("nc", "-z", "-w", "2", hidden, "2222").Run(); err == nil {
 		t.Error("the agent can be reached without its link")
 	}
@@ -159,15 +160,17 @@ func TestAgentBehindNAT(t *testing.T) {
 
 func (f *fleet) agentState(t *testing.T, name string) api.Agent {
 	t.Helper()
-	state, err := f.admin(t).Agent(t.Context(), name)
+	admin := f.admin(t)
+	defer admin.Close()
+	state, err := admin.Agent(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return state
 }
 
-// writePattern writes so many MiB that no compression shortens, and returns their SHA-256.
-func writePattern(t *testing.T, path string, mebibytes int) (sum string) {
+// writeRandom writes so many MiB, and returns their SHA-256.
+func writeRandom(t *testing.T, path string, mebibytes int) (sum string) {
 	t.Helper()
 	file, err := os.Create(path)
 	if err != nil {
@@ -175,10 +178,8 @@ func writePattern(t *testing.T, path string, mebibytes int) (sum string) {
 	}
 	defer file.Close()
 	hash := sha256.New()
-	for n := range mebibytes {
-		if _, err := io.MultiWriter(file, hash).Write(pattern(uint64(1000+n), 1<<20)); err != nil {
-			t.Fatal(err)
-		}
+	if _, err := io.CopyN(io.MultiWriter(file, hash), rand.Reader, int64(mebibytes)<<20); err != nil {
+		t.Fatal(err)
 	}
 	return hex.EncodeToString(hash.Sum(nil))
 }

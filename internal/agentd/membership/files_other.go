@@ -18,9 +18,3 @@ func DefaultDir() (string, error) {
 	}
 	return filepath.Join(parent, "jackfield", "agent"), nil
 }
-
-// isOpen finds out nothing: who may read is not in the mode here.
-func isOpen(fs.FileInfo) bool { return false }
-
-// syncDir does nothing: directories cannot be synchronised here.
-func syncDir(string) error { return nil }

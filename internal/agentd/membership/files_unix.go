@@ -3,9 +3,7 @@
 package membership
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,16 +30,4 @@ func DefaultDir() (string, error) {
 		parent = filepath.Join(home, ".local", "state")
 	}
 	return filepath.Join(parent, "jackfield", "agent"), nil
-}
-
-// isOpen says whether anybody but the owner may do anything with a file.
-func isOpen(file fs.FileInfo) bool { return file.Mode().Perm()&0o077 != 0 }
-
-// syncDir makes the names in a directory durable.
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

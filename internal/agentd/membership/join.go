@@ -19,6 +19,7 @@ import (
 	"jackfield/internal/api"
 	"jackfield/internal/client"
 	"jackfield/internal/enrolment"
+	"jackfield/internal/privatefile"
 )
 
 // An Invitation is what a machine needs to join a server.
@@ -112,7 +113,7 @@ func (m *Membership) makeKey(path string) error {
 		return err
 	}
 	m.key = key
-	return writePrivate(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: text}))
+	return privatefile.Replace(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: text}))
 }
 
 // ask finds out whether the server is the one that has made the token, and shows it that.
@@ -175,5 +176,5 @@ func (m *Membership) keep(newKey string, joined api.AgentMembership) error {
 	if err := m.writeCredentials([]byte(joined.Certificate), []byte(joined.Authorities)); err != nil {
 		return err
 	}
-	return writePrivate(filepath.Join(m.dir, agentFile), append(text, '\n'))
+	return privatefile.Replace(filepath.Join(m.dir, agentFile), append(text, '\n'))
 }

@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"path/filepath"
+
+	"jackfield/internal/privatefile"
 )
 
 // Request makes a certificate request for the agent's key: PKCS #10 (RFC 2986) in PEM.
@@ -33,8 +35,8 @@ func (m *Membership) Save(certificate, authorities []byte) error {
 // writeCredentials writes the authorities first: while one replaces another, they are both among them, so that either certificate
 // is good with these.
 func (m *Membership) writeCredentials(certificate, authorities []byte) error {
-	if err := writePrivate(filepath.Join(m.dir, authoritiesFile), authorities); err != nil {
+	if err := privatefile.Replace(filepath.Join(m.dir, authoritiesFile), authorities); err != nil {
 		return err
 	}
-	return writePrivate(filepath.Join(m.dir, certificateFile), certificate)
+	return privatefile.Replace(filepath.Join(m.dir, certificateFile), certificate)
 }
