@@ -4,7 +4,6 @@ package membership
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 )
