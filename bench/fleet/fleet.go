@@ -92,13 +92,16 @@ func Child(ctx context.Context, address string, dirs []string) error {
 	if _, err := process.RaiseDescriptorLimit(); err != nil {
 		return err
 	}
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	for _, dir := range dirs {
-		m, err := membership.Load(dir)
-		if err != nil {
+	members := make([]*membership.Membership, len(dirs))
+	for k, dir := range dirs {
+		var err error
+		if members[k], err = membership.Load(dir); err != nil {
 			return err
 		}
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for _, m := range members {
 		a := agentd.New(agentd.Options{Version: "bench", Log: slog.New(slog.DiscardHandler)}, agentd.Offer{Services: []agentd.Service{
 			{Name: jackfield.Name(Service(m.Name())), Route: port(address)},
 		}})

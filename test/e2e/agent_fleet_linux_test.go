@@ -243,7 +243,7 @@ const warmth = 4
 // warm uses a service of an agent some times, one after the other, after which it keeps as many connections ready.
 func (a *agent) warm(t *testing.T, use func()) {
 	t.Helper()
-	before := a.descriptors(t)
+	before := settled(func() int { return a.descriptors(t) })
 	for range warmth {
 		use()
 	}

@@ -108,7 +108,7 @@ func newNATSite(t *testing.T) *natSite {
 
 // answers says whether ssh does.
 func (s *natSite) answers() bool {
-	out, _ := s.client.command("sh", "-c", "printf 'ssh\\r\\n' | timeout 5 nc 203.0.113.1 1078 | head -c 7").Output()
+	out, _ := s.client.command("sh", "-c", "printf 'ssh\\r\\n' | timeout 10 nc -N 203.0.113.1 1078 | head -c 7").Output()
 	return string(out) == "+\r\nSSH-"
 }
 
