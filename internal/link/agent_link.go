@@ -24,6 +24,7 @@ type AgentLink struct {
 	ctx     context.Context // ends with the link
 	cancel  context.CancelCauseFunc
 	pings   *time.Timer
+	idle    chan struct{} // has an element after the last stream has ended
 
 	publishing sync.Mutex // what is registered and what the agent is told of it are in the same order; before mu
 
@@ -83,6 +84,7 @@ func (a *Agents) Serve(ctx context.Context, arrival AgentArrival, conn *control.
 		handler:      handler,
 		waiting:      make(map[int64]chan<- delivery),
 		answers:      make(map[answer]chan<- control.Message),
+		idle:         make(chan struct{}, 1),
 	}
 	l.ctx, l.cancel = context.WithCancelCause(ctx)
 	l.pings = time.AfterFunc(time.Hour, l.tick)
@@ -91,6 +93,7 @@ func (a *Agents) Serve(ctx context.Context, arrival AgentArrival, conn *control.
 	l.pings.Reset(0) // the first message proves to an inbound agent that the server is no recording; only now may it run: it needs pings
 	handler.Arrived(l)
 	err := l.receive()
+	l.settle()
 	l.cancel(err)
 	stop()
 	conn.Close()
@@ -100,6 +103,30 @@ func (a *Agents) Serve(ctx context.Context, arrival AgentArrival, conn *control.
 	defer l.publishing.Unlock()
 	handler.Left(l)
 	return context.Cause(l.ctx)
+}
+
+// settleTime is how long the streams of an agent that has ended in order may take to end.
+const settleTime = 5 * time.Second
+
+// settle waits for the streams of an agent that was about to end, and has ended: it did so after its ends of them, of which ours may
+// have to learn still.
+func (l *AgentLink) settle() {
+	patience := time.After(settleTime)
+	for {
+		l.mu.Lock()
+		over := l.draining == "" || l.streams == 0
+		l.mu.Unlock()
+		if over {
+			return
+		}
+		select {
+		case <-l.idle:
+		case <-l.ctx.Done():
+			return
+		case <-patience:
+			return
+		}
+	}
 }
 
 func (l *AgentLink) receive() error {

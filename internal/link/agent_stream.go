@@ -330,8 +330,15 @@ func (s *agentStream) Close() error {
 	s.once.Do(func() {
 		s.link.mu.Lock()
 		s.link.streams--
+		last := s.link.streams == 0
 		s.link.mu.Unlock()
 		s.conn.finish()
+		if last {
+			select {
+			case s.link.idle <- struct{}{}:
+			default:
+			}
+		}
 	})
 	return nil
 }
