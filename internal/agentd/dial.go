@@ -3,8 +3,12 @@ package agentd
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"net"
+	"syscall"
 	"time"
 
 	"jackfield/internal/link/control"
@@ -28,7 +32,7 @@ const (
 func (a *Agent) Dial(ctx context.Context, server Server, cutNow <-chan struct{}) error {
 	serving, cut := context.WithCancelCause(context.Background())
 	defer cut(context.Canceled)
-	d := &dialler{Server: server, sessions: tls.NewLRUClientSessionCache(0)}
+	d := newDialler(server)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -85,6 +89,11 @@ func (a *Agent) dialOnce(ctx context.Context, d *dialler, up func()) error {
 type dialler struct {
 	Server
 	sessions tls.ClientSessionCache
+	opening  chan struct{} // has room for maxOpening data connections that are being opened
+}
+
+func newDialler(s Server) *dialler {
+	return &dialler{Server: s, sessions: tls.NewLRUClientSessionCache(0), opening: make(chan struct{}, maxOpening)}
 }
 
 // dial connects with TLS.
@@ -97,6 +106,11 @@ func (d *dialler) dial(ctx context.Context, address, protocol string) (*tls.Conn
 	}
 	config := d.TLS(protocol)
 	config.ClientSessionCache = d.sessions
+	if protocol == dataProtocol {
+		// One for each stream, so it should be quick. It resumes the session of the link, whose key exchange is the usual hybrid
+		// one and is mixed into its keys (RFC 8446, section 7.1).
+		config.CurvePreferences = []tls.CurveID{tls.CurveP256}
+	}
 	conn := tlsstream.Client(socket, config)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		socket.Close()
@@ -117,19 +131,29 @@ func dialTCP(ctx context.Context, address string) (*net.TCPConn, error) {
 	return conn.(*net.TCPConn), nil
 }
 
+// A server lets few of one address shake hands at a time, and agents behind one NAT share theirs.
+const (
+	maxOpening = 8
+	tries      = 4
+	retryPause = 50 * time.Millisecond // and as much again at random; doubled each time
+)
+
 // connect opens a data connection and shows its ticket. It implements opener.
 func (d *dialler) connect(ctx context.Context, hello *control.ServerHello, ticket control.Ticket) (*control.Conn, error) {
-	address, err := d.dataAddress(hello)
-	if err != nil {
-		return nil, err
+	select {
+	case d.opening <- struct{}{}:
+		defer func() { <-d.opening }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
-	var conn net.Conn
-	if hello.PlainData {
-		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-		defer cancel()
-		conn, err = dialTCP(ctx, address)
-	} else {
-		conn, err = d.dial(ctx, address, dataProtocol)
+	conn, err := d.dialData(ctx, hello)
+	for try, pause := 1, retryPause; isReset(err) && try < tries; try, pause = try+1, 2*pause {
+		select {
+		case <-time.After(pause + rand.N(pause)):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		conn, err = d.dialData(ctx, hello)
 	}
 	if err != nil {
 		return nil, err
@@ -141,6 +165,24 @@ func (d *dialler) connect(ctx context.Context, hello *control.ServerHello, ticke
 		return nil, err
 	}
 	return data, data.SetDeadline(time.Time{})
+}
+
+// isReset says whether the server had no room for a connection.
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF)
+}
+
+func (d *dialler) dialData(ctx context.Context, hello *control.ServerHello) (net.Conn, error) {
+	address, err := d.dataAddress(hello)
+	if err != nil {
+		return nil, err
+	}
+	if !hello.PlainData {
+		return d.dial(ctx, address, dataProtocol)
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	return dialTCP(ctx, address)
 }
 
 // dataAddress is where the server wants data connections.

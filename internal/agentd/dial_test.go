@@ -431,7 +431,7 @@ func TestExplain(t *testing.T) {
 			o := h.options()
 			o.Renewal = test.renewal
 			a := New(o, Offer{})
-			err := a.dialOnce(t.Context(), &dialler{Server: server, sessions: tls.NewLRUClientSessionCache(0)}, func() {})
+			err := a.dialOnce(t.Context(), newDialler(server), func() {})
 			if got := a.explain(err); got == nil || !strings.Contains(got.Error(), test.want) {
 				t.Errorf("got %v (%v), want %q", got, err, test.want)
 			}

@@ -79,6 +79,8 @@ type Authority struct {
 
 	changing sync.Mutex // held while the file and current are replaced
 	current  atomic.Pointer[state]
+
+	chains chains
 }
 
 // Open reads the authority in the directory, or makes one if there is none. Its errors say what to do. Two processes must

@@ -111,6 +111,7 @@ const settleTime = 5 * time.Second
 // settle waits for the streams of an agent that was about to end, and has ended: it did so after its ends of them, of which ours may
 // have to learn still.
 func (l *AgentLink) settle() {
+	l.pings.Stop() // one that fails would cut them
 	patience := time.After(settleTime)
 	for {
 		l.mu.Lock()
