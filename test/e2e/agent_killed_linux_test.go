@@ -46,7 +46,8 @@ func TestAgentKilled(t *testing.T) {
 	witness.warm(t, func() { f.echoes(t, "other") })
 	descriptors := func() int { return countDescriptors(t, f.Server) }
 	goroutines := func() int { return int(f.field().metric(t, "go_goroutines")) }
-	before, running, held := settled(descriptors), settled(goroutines), witness.descriptors(t)
+	before, held := settled(descriptors), settled(func() int { return witness.descriptors(t) })
+	running := goroutines()
 
 	c := f.stream(t, "echo")
 	edge.Stop(syscall.SIGKILL)
