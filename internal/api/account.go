@@ -116,7 +116,7 @@ type GroupList struct {
 
 // An Authority is what clients need to trust the server's certificates.
 type Authority struct {
-	Bundle      string    `json:"bundle" doc:"the certificates of all authorities that are trusted now, in PEM, the newest first"`
+	Bundle      string    `json:"bundle" lines:"true" doc:"the certificates of all authorities that are trusted now, in PEM, the newest first"`
 	Fingerprint string    `json:"fingerprint" doc:"the SHA-256 of the newest, in hexadecimal digits"`
 	OldUntil    time.Time `json:"old_until,omitzero" doc:"when the authority before this one is no longer accepted; absent without one"`
 }
@@ -148,5 +148,5 @@ type CertificateRequest struct {
 // An IssuedCertificate is a certificate with its text.
 type IssuedCertificate struct {
 	Certificate
-	PEM string `json:"certificate"`
+	PEM string `json:"certificate" lines:"true"`
 }

@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -25,7 +26,9 @@ import (
 
 // What a client waits for and reads at most.
 const (
-	maxAnswer     = 64 << 20 // bytes of JSON
+	maxAnswer     = 64 << 20 // bytes of JSON; of a list, all its parts together
+	maxRefusal    = 1 << 20  // bytes of JSON
+	maxEntries    = 100_000  // of a list, all its parts together
 	clientTimeout = time.Minute
 )
 
@@ -51,6 +54,9 @@ type ClientOptions struct {
 
 // A Client asks a server. It may be used by many goroutines at once. A refusal by the server is a [*jackfield.Error]; every
 // other error is a sentence that names the server.
+//
+// The server is not trusted with the caller's terminal or memory: texts in answers are [Visible], but for records of the audit,
+// names of services are well formed, and lists end.
 type Client struct {
 	base   string
 	place  string // what errors call the server
@@ -94,6 +100,9 @@ func NewClient(o ClientOptions) (*Client, error) {
 // noRedirect keeps a token with the server that it is for.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
+// Place is what errors call the server: its URL, or the path of its socket.
+func (c *Client) Place() string { return c.place }
+
 // Close closes connections that are idle.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
@@ -136,6 +145,7 @@ type request struct {
 	mediaType    string // of raw
 	match        string // for If-Match; empty: none
 	lastID       string // for Last-Event-ID
+	room         *int   // bytes that are left for the answer, and are taken; nil: maxAnswer
 }
 
 // ask sends a request without reading the answer, which the caller closes. Refusals are errors.
@@ -190,11 +200,16 @@ func (c *Client) do(ctx context.Context, q request, result any) (tag string, err
 		return "", err
 	}
 	defer answer.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
+	room := maxAnswer
+	if q.room == nil {
+		q.room = &room
+	}
+	body, err := io.ReadAll(io.LimitReader(answer.Body, int64(*q.room)+1))
+	*q.room -= len(body)
 	switch {
 	case err != nil:
 		return "", c.explain(err)
-	case len(body) > maxAnswer:
+	case *q.room < 0:
 		return "", c.strange(fmt.Errorf("it answered with more than %d bytes", maxAnswer))
 	case result == nil:
 		return "", nil
@@ -202,14 +217,17 @@ func (c *Client) do(ctx context.Context, q request, result any) (tag string, err
 	if err := json.Unmarshal(body, result); err != nil {
 		return "", c.strange(err)
 	}
+	if err := disarm(reflect.ValueOf(result).Elem(), false); err != nil {
+		return "", c.strange(err)
+	}
 	return answer.Header.Get("ETag"), nil
 }
 
 func (c *Client) refusal(answer *http.Response) error {
-	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxRefusal))
 	var p Problem
-	if err != nil || json.Unmarshal(body, &p) != nil || p.Kind == "" {
-		return c.strange(errors.New("it answered " + answer.Status))
+	if err != nil || json.Unmarshal(body, &p) != nil || disarm(reflect.ValueOf(&p).Elem(), false) != nil || p.Kind == "" {
+		return c.strange(errors.New("it answered " + Visible(answer.Status)))
 	}
 	return &jackfield.Error{Kind: p.Kind, Message: p.Detail, ID: p.ID}
 }
@@ -253,21 +271,27 @@ func send[T any](ctx context.Context, c *Client, method, path string, body any) 
 	return result, err
 }
 
-// fetchAll asks for a list, part by part. The query is changed.
+// fetchAll asks for a list, part by part. The query is changed. A list that does not come to its end is refused.
 func fetchAll[L, T any](ctx context.Context, c *Client, path string, query url.Values, items func(L) ([]T, string)) ([]T, error) {
 	if query == nil {
 		query = make(url.Values)
 	}
 	query.Set("limit", strconv.Itoa(maxLimit))
-	all := []T{}
+	all, room := []T{}, maxAnswer
 	for {
 		var part L
-		if _, err := c.do(ctx, request{method: http.MethodGet, path: path, query: query}, &part); err != nil {
+		if _, err := c.do(ctx, request{method: http.MethodGet, path: path, query: query, room: &room}, &part); err != nil {
 			return nil, err
 		}
 		list, next := items(part)
-		if all = append(all, list...); next == "" {
+		all = append(all, list...)
+		switch {
+		case len(all) > maxEntries:
+			return nil, c.strange(fmt.Errorf("its list has more than %d entries", maxEntries))
+		case next == "":
 			return all, nil
+		case len(list) == 0 || next == query.Get("cursor"):
+			return nil, c.strange(errors.New("its list does not end"))
 		}
 		query.Set("cursor", next)
 	}

@@ -11,6 +11,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"reflect"
 )
 
 // maxEvent is the length in bytes of the longest line of a stream that a client reads.
@@ -69,19 +70,27 @@ func decodeEvent[T any](event wireEvent) (Followed[T], error) {
 	var end StreamEnd
 	switch event.name {
 	case frameReset, frameEnd:
-		if err := json.Unmarshal(event.data, &end); err != nil {
-			return followed, fmt.Errorf("an event cannot be read: %w", err)
+		if err := decodeData(event.data, &end); err != nil {
+			return followed, err
 		}
 	default:
-		if err := json.Unmarshal(event.data, &followed.Data); err != nil {
-			return followed, fmt.Errorf("an event cannot be read: %w", err)
-		}
-		return followed, nil
+		return followed, decodeData(event.data, &followed.Data)
 	}
 	if event.name == frameReset {
 		return followed, fmt.Errorf("%w: %s", ErrEventsMissing, end.Reason)
 	}
 	return followed, &StreamEnded{end.Reason}
+}
+
+func decodeData(data []byte, event any) error {
+	err := json.Unmarshal(data, event)
+	if err == nil {
+		err = disarm(reflect.ValueOf(event).Elem(), false)
+	}
+	if err != nil {
+		return fmt.Errorf("an event cannot be read: %w", err)
+	}
+	return nil
 }
 
 // A wireEvent is an event as it comes.

@@ -12,7 +12,7 @@ type Problem struct {
 	Type   string         `json:"type" doc:"the kind, as a URI" example:"urn:jackfield:problem:denied"`
 	Title  string         `json:"title" doc:"what the status means"`
 	Status int            `json:"status" doc:"the HTTP status"`
-	Detail string         `json:"detail" doc:"a sentence for the person who asked"`
+	Detail string         `json:"detail" lines:"true" doc:"a sentence for the person who asked"`
 	Kind   jackfield.Kind `json:"kind" doc:"what programs act on" enum:"unauthenticated,denied,not_found,busy,limited,unavailable,invalid,internal"`
 	ID     string         `json:"id" doc:"the short id of the call: audit and log have it, too"`
 }

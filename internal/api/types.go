@@ -114,7 +114,7 @@ type Check struct {
 type Reloaded struct {
 	Generation int    `json:"generation" doc:"counts the configurations since the start, which is 1"`
 	Cut        int    `json:"cut" doc:"sessions that were cut because the new rules forbid them"`
-	Warnings   string `json:"warnings" doc:"about the new configuration, for people"`
+	Warnings   string `json:"warnings" lines:"true" doc:"about the new configuration, for people"`
 }
 
 // Problems are what is wrong with a configuration.
@@ -126,7 +126,7 @@ type Problems struct {
 // A ConfigurationProblem is one thing that is wrong with a configuration.
 type ConfigurationProblem struct {
 	Severity string `json:"severity" enum:"error,warning"`
-	Message  string `json:"message" doc:"what is wrong and what to do; holds no secret"`
+	Message  string `json:"message" lines:"true" doc:"what is wrong and what to do; holds no secret"`
 	File     string `json:"file,omitempty"`
 	Line     int    `json:"line,omitempty" doc:"the first one is 1"`
 }

@@ -102,7 +102,8 @@ func (o *auditOptions) run(cmd *cobra.Command, server *api.Client) error {
 // lastRecords returns at most so many records, the oldest first, and the id of the newest one, after which the audit can be
 // followed; empty without any. The first part is one record, whose id is where the list goes on.
 func lastRecords(ctx context.Context, server *api.Client, f api.RecordFilter, number int) (found []api.AuditRecord, newest string, err error) {
-	for cursor := ""; ; {
+	cursor, without := "", 0
+	for {
 		limit := 1
 		if newest != "" {
 			limit = min(number-len(found), maxRecords)
@@ -110,6 +111,12 @@ func lastRecords(ctx context.Context, server *api.Client, f api.RecordFilter, nu
 		part, err := server.Records(ctx, f, cursor, limit)
 		if err != nil {
 			return nil, "", err
+		}
+		if without++; len(part.Records) > 0 {
+			without = 0
+		}
+		if part.Next != "" && part.Next == cursor || without > maxSearched {
+			return nil, "", fmt.Errorf("the audit of %s does not end: ask for what is newer, with --since", server.Place())
 		}
 		found, cursor = append(found, part.Records...), part.Next
 		if newest == "" && len(found) > 0 {
@@ -124,14 +131,16 @@ func lastRecords(ctx context.Context, server *api.Client, f api.RecordFilter, nu
 	return found, newest, nil
 }
 
-// maxRecords is how many are asked for at a time.
-const maxRecords = 100
+const (
+	maxRecords  = 100    // are asked for at a time
+	maxSearched = 10_000 // parts of the audit without a record that fits; in one, the server looks at some thousands
+)
 
 // followRecords shows what comes, until the person stops it or the server refuses. Where the stream ends, it is taken up after
 // the last record.
 func (o *auditOptions) followRecords(cmd *cobra.Command, server *api.Client, last string) error {
 	ctx := cmd.Context()
-	complaints := &complainer{w: cmd.ErrOrStderr(), about: "audit"}
+	complaints := &complainer{w: cmd.ErrOrStderr(), about: "audit", server: server.Place()}
 	for {
 		for record, err := range server.FollowRecords(ctx, o.filter, last) {
 			if ctx.Err() != nil {
@@ -160,12 +169,7 @@ func (o *auditOptions) followRecords(cmd *cobra.Command, server *api.Client, las
 
 func (o *auditOptions) print(w io.Writer, record api.AuditRecord) error {
 	if o.json {
-		line, err := record.MarshalJSON()
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(w, "%s\n", line)
-		return err
+		return printJSON(w, record)
 	}
 	line, err := describeRecord(record)
 	if err != nil {

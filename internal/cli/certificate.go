@@ -5,7 +5,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -174,7 +173,7 @@ signed them is not accepted any more, count as revoked.`,
 			case err != nil:
 				return err
 			case asJSON:
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(certificates)
+				return printJSON(cmd.OutOrStdout(), certificates)
 			}
 			return printCertificates(cmd.OutOrStdout(), certificates, time.Now())
 		}),

@@ -28,7 +28,7 @@ source line. Exits 2 if there are errors; warnings alone leave 0. Nothing is sta
 				found = append(found, startProblems(c, given[0])...)
 			}
 			if asJSON {
-				return errors.Join(printJSON(cmd.OutOrStdout(), found), badIf(found))
+				return errors.Join(printProblems(cmd.OutOrStdout(), found), badIf(found))
 			}
 			if err := problems.WriteText(cmd.OutOrStdout(), isTerminal(cmd.OutOrStdout())); err != nil {
 				return err
@@ -67,7 +67,7 @@ func badIf(found []config.Problem) error {
 	return nil
 }
 
-func printJSON(w io.Writer, found []config.Problem) error {
+func printProblems(w io.Writer, found []config.Problem) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(found)

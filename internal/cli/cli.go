@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"jackfield/internal/api"
 )
 
 // The exit statuses of every command.
@@ -52,7 +54,7 @@ func exitStatus(stderr io.Writer, err error) int {
 	case errors.As(err, &status):
 		return int(status)
 	}
-	fmt.Fprintf(stderr, "jackfield: %v\n", err)
+	fmt.Fprintf(stderr, "jackfield: %s\n", api.VisibleLines(err.Error()))
 	if errors.As(err, new(usageError)) {
 		return exitBad
 	}

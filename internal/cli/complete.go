@@ -39,8 +39,15 @@ func completeNames(flags asker, question func(ctx context.Context, server *api.C
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		return names, cobra.ShellCompDirectiveNoFileComp
+		return slices.DeleteFunc(names, needsQuotes), cobra.ShellCompDirectiveNoFileComp
 	}
+}
+
+// needsQuotes is true of an offer that the shell would not take as it is: names and ids do not look like that, and what a server
+// has to offer must not become a command.
+func needsQuotes(offer cobra.Completion) bool {
+	word, _, _ := strings.Cut(offer, "\t")
+	return word == "" || word[0] == '-' || quoteShell(word) != word
 }
 
 // completeServices offers the names of the services that the person may see.
@@ -98,7 +105,7 @@ func completeContexts(*cobra.Command, []string, string) ([]cobra.Completion, cob
 	}
 	var names []cobra.Completion
 	for _, l := range logins {
-		names = append(names, cobra.CompletionWithDesc(l.Context, fmt.Sprintf("%s as %s", l.URL, l.User)))
+		names = append(names, cobra.CompletionWithDesc(l.Context, visible(l.URL+" as "+l.User)))
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
 }

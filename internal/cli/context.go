@@ -2,7 +2,6 @@ package cli
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -202,7 +201,7 @@ func newContextList() *cobra.Command {
 				})
 			}
 			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(lines)
+				return printJSON(cmd.OutOrStdout(), lines)
 			}
 			return printContexts(cmd.OutOrStdout(), lines, time.Now())
 		},
@@ -225,7 +224,7 @@ func printContexts(w io.Writer, lines []contextLine, now time.Time) error {
 		case now.After(l.Expires):
 			token = "expired"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", mark, l.Name, l.URL, orDash(l.User), token)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", mark, l.Name, visible(l.URL), orDash(visible(l.User)), token)
 	}
 	return table.Flush()
 }

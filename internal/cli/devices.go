@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -29,7 +28,7 @@ func newDevices() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(devices)
+				return printJSON(cmd.OutOrStdout(), devices)
 			}
 			return printDevices(cmd.OutOrStdout(), devices, time.Now())
 		},

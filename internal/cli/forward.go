@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -133,7 +132,7 @@ func resolveForwarded(cmd *cobra.Command, server *client.Server, list []forwarde
 		case cmd.Context().Err() != nil:
 			return err
 		default:
-			fmt.Fprintf(cmd.ErrOrStderr(), "jackfield: %v; connections will be served when it does\n", err)
+			fmt.Fprintf(cmd.ErrOrStderr(), "jackfield: %s; connections will be served when it does\n", visible(err.Error()))
 			return nil
 		}
 	}
@@ -191,9 +190,9 @@ func printForwarded(w io.Writer, list []forwarded, asEnvironment, asJSON bool) e
 		var err error
 		switch {
 		case asJSON:
-			err = json.NewEncoder(w).Encode(f)
+			err = printJSON(w, f)
 		case asEnvironment:
-			_, port, _ := net.SplitHostPort(f.Address)
+			_, port, _ := net.SplitHostPort(f.Address) // of our own listener: digits, dots, colons and brackets
 			_, err = fmt.Fprintf(w, "%s=%s\n%[1]s_PORT=%[3]s\n", variableOf(f.Service), f.Address, port)
 		default:
 			_, err = fmt.Fprintf(w, "%s is at %s\n", f.Service, f.Address)
@@ -205,9 +204,14 @@ func printForwarded(w io.Writer, list []forwarded, asEnvironment, asJSON bool) e
 	return nil
 }
 
-// variableOf is the variable that tells the address of a service.
+// variableOf is the variable that tells the address of a service. A shell reads it, so it holds nothing but A-Z, 0-9 and _.
 func variableOf(name jackfield.Name) string {
-	return "JACKFIELD_" + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(string(name)))
+	return "JACKFIELD_" + strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' {
+			return r
+		}
+		return '_'
+	}, strings.ToUpper(string(name)))
 }
 
 // runForwarded serves all the ports until the person stops it, or one of them cannot be served any more.
@@ -263,7 +267,7 @@ func (c *complainer) failed(err error) {
 	case sentence == c.last:
 		return
 	case sentence != "":
-		fmt.Fprintf(c.w, "jackfield: %s: %v\n", c.about, named(c.server, err))
+		fmt.Fprintf(c.w, "jackfield: %s: %s\n", c.about, visible(named(c.server, err).Error()))
 	default:
 		fmt.Fprintf(c.w, "jackfield: %s can be reached again\n", c.about)
 	}

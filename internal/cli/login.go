@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -75,7 +74,7 @@ func (o *loginOptions) run(cmd *cobra.Command, given []string) error {
 	if err != nil {
 		return err
 	}
-	before, err := o.find(contexts, given)
+	before, known, err := o.find(contexts, given)
 	if err != nil {
 		return err
 	}
@@ -83,7 +82,7 @@ func (o *loginOptions) run(cmd *cobra.Command, given []string) error {
 		return err
 	}
 	fresh := client.Login{Context: before.Context, URL: before.URL}
-	if fresh.Authorities, err = o.pin(cmd, before); err != nil {
+	if fresh.Authorities, err = o.pin(cmd, before, known); err != nil {
 		return err
 	}
 	if err := o.prove(cmd, &fresh); err != nil {
@@ -96,11 +95,10 @@ func (o *loginOptions) run(cmd *cobra.Command, given []string) error {
 		return err
 	}
 	if before.Token != "" && before.Token != fresh.Token {
-		before.Authorities = fresh.Authorities
-		_ = revoke(cmd.Context(), *before) // nobody has it any more; without an answer it expires
+		_ = revoke(cmd.Context(), *before) // nobody has it any more; a server that is known otherwise now is not told it, and it expires
 	}
 	if o.json {
-		return json.NewEncoder(cmd.OutOrStdout()).Encode(contextLine{
+		return printJSON(cmd.OutOrStdout(), contextLine{
 			Name: fresh.Context, Current: true, URL: fresh.URL, User: fresh.User, LoggedIn: true, Expires: fresh.Expires,
 			Pinned: fresh.Authorities != "",
 		})
@@ -109,45 +107,47 @@ func (o *loginOptions) run(cmd *cobra.Command, given []string) error {
 	return err
 }
 
-// find returns what is known of the server: at least its address and the name of the context.
-func (o *loginOptions) find(contexts *client.Contexts, given []string) (*client.Login, error) {
+// find returns what is known of the server: at least its address and the name of the context. A server is known if there is such
+// a context.
+func (o *loginOptions) find(contexts *client.Contexts, given []string) (l *client.Login, known bool, err error) {
 	if len(given) == 0 {
 		flags := loginFlags{o.context}
-		l, err := flags.load(contexts)
+		l, err = flags.load(contexts)
 		if errors.Is(err, client.ErrNone) {
-			return nil, usageError{fmt.Errorf("%w: say which server is meant, with jackfield login URL", err)}
+			return nil, false, usageError{fmt.Errorf("%w: say which server is meant, with jackfield login URL", err)}
 		}
-		return l, err
+		return l, true, err
 	}
 	server, err := client.ParseURL(given[0])
 	if err != nil {
-		return nil, usageError{err}
+		return nil, false, usageError{err}
 	}
 	name := o.context
 	if name == "" {
 		name = client.ContextName(server)
 	}
 	if err := client.CheckContextName(name); err != nil {
-		return nil, usageError{err}
+		return nil, false, usageError{err}
 	}
-	l, err := contexts.Load(name)
+	l, err = contexts.Load(name)
 	switch {
 	case errors.Is(err, client.ErrNone):
-		return &client.Login{Context: name, URL: server}, nil
+		return &client.Login{Context: name, URL: server}, false, nil
 	case err == nil && l.URL != server:
-		return nil, fmt.Errorf("the context %s is of %s: choose another name with --context", name, l.URL)
+		return nil, false, fmt.Errorf("the context %s is of %s: choose another name with --context", name, l.URL)
 	}
-	return l, err
+	return l, true, err
 }
 
-// pin finds out how the server is to be known: what is pinned already, or what the person says of a stranger.
-func (o *loginOptions) pin(cmd *cobra.Command, before *client.Login) (authorities string, err error) {
+// pin finds out how the server is to be known: as before, by what is pinned or by a public authority; or by what the person says of
+// a stranger. A known one that shows another certificate is no stranger, whatever --trust says: it is refused before it gets a secret.
+func (o *loginOptions) pin(cmd *cobra.Command, before *client.Login, known bool) (authorities string, err error) {
 	var fingerprint string
 	if o.fingerprint != "" {
 		if fingerprint, err = client.ParseFingerprint(o.fingerprint); err != nil {
 			return "", usageError{err}
 		}
-	} else if before.Authorities != "" {
+	} else if known {
 		return before.Authorities, nil
 	}
 	met, err := client.Meet(cmd.Context(), before.URL)

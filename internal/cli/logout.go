@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -57,8 +56,8 @@ func logout(cmd *cobra.Command, contexts *client.Contexts, l client.Login, forge
 		case err != nil && !forget:
 			return fmt.Errorf("%w (the token is kept; --forget forgets it all the same)", err)
 		case err != nil:
-			fmt.Fprintf(cmd.ErrOrStderr(), "jackfield: the token is forgotten here, and good until %s: %v\n",
-				l.Expires.Local().Format(time.DateTime), err)
+			fmt.Fprintf(cmd.ErrOrStderr(), "jackfield: the token is forgotten here, and good until %s: %s\n",
+				l.Expires.Local().Format(time.DateTime), visible(err.Error()))
 		}
 	}
 	if forget {
@@ -110,7 +109,7 @@ func newStatus() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(now)
+				return printJSON(cmd.OutOrStdout(), now)
 			}
 			return printStanding(cmd.OutOrStdout(), now, time.Now())
 		}),

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -34,7 +33,7 @@ Administrators see all services, also those that the rules forbid them to use.`,
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(services)
+				return printJSON(cmd.OutOrStdout(), services)
 			}
 			return printServices(cmd.OutOrStdout(), services, server.Host())
 		}),

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -26,7 +25,7 @@ func newSessions() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(sessions)
+				return printJSON(cmd.OutOrStdout(), sessions)
 			}
 			return printSessions(cmd.OutOrStdout(), sessions, time.Now())
 		}),

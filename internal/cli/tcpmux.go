@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"jackfield/internal/api"
 	"jackfield/wire/tcpmux"
 )
 
@@ -87,7 +87,7 @@ func (o *tcpmuxOptions) printList(ctx context.Context, w io.Writer, conn net.Con
 		if names == nil {
 			names = []string{}
 		}
-		return json.NewEncoder(w).Encode(names)
+		return printJSON(w, names)
 	}
 	for _, name := range names {
 		if _, err := fmt.Fprintln(w, visible(name)); err != nil {
@@ -116,10 +116,5 @@ func (o *tcpmuxOptions) patience(ctx context.Context) (context.Context, context.
 
 // visible keeps what a server sends from controlling the terminal.
 func visible(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || 0x80 <= r && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, strings.ToValidUTF8(s, "?"))
+	return api.Visible(s)
 }

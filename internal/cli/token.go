@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -52,7 +51,7 @@ A one-time token is good for one login and nothing else: give it to somebody who
 			case err != nil:
 				return err
 			case asJSON:
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(grant)
+				return printJSON(cmd.OutOrStdout(), grant)
 			}
 			fmt.Fprintf(cmd.ErrOrStderr(), "Token %s of %s, until %s. It is not shown again:\n",
 				grant.ID, grant.User, grant.Expires.Local().Format(time.DateTime))
@@ -98,7 +97,7 @@ func newTokenList() *cobra.Command {
 			case err != nil:
 				return err
 			case asJSON:
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(tokens)
+				return printJSON(cmd.OutOrStdout(), tokens)
 			}
 			return printTokens(cmd.OutOrStdout(), tokens)
 		}),

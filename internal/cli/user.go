@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -161,7 +160,7 @@ func newUserList() *cobra.Command {
 			case err != nil:
 				return err
 			case asJSON:
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(users)
+				return printJSON(cmd.OutOrStdout(), users)
 			}
 			return printUsers(cmd.OutOrStdout(), users)
 		}),

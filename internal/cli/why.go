@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -54,7 +53,7 @@ Exits 1 if the client would be denied.`,
 				return withListener(q, err)
 			}
 			if asJSON {
-				err = json.NewEncoder(cmd.OutOrStdout()).Encode(explanation)
+				err = printJSON(cmd.OutOrStdout(), explanation)
 			} else {
 				err = printExplanation(cmd.OutOrStdout(), explanation)
 			}

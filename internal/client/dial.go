@@ -26,6 +26,10 @@ var errSlow = fmt.Errorf("it took more than %v", openTimeout)
 // Dial opens a session with a service. A refusal by the server is a [*jackfield.Error]; every other error is a sentence that
 // names the server. Reading the stream ends with io.EOF only after close_notify: see internal/tlsstream.
 func (s *Server) Dial(ctx context.Context, name jackfield.Name) (jackfield.Stream, error) {
+	name, err := jackfield.ParseName(string(name)) // it becomes a part of the request's head
+	if err != nil {
+		return nil, jackfield.Refuse(jackfield.Invalid, err.Error(), nil)
+	}
 	opening, cancel := context.WithTimeoutCause(ctx, openTimeout, errSlow)
 	defer cancel()
 	conn, err := s.connect(opening, s.trust.Load())
@@ -121,11 +125,11 @@ func refusalOf(answer *http.Response) error {
 	if err != nil || p.Kind == "" {
 		kind, known := kinds[answer.StatusCode]
 		if !known {
-			return fmt.Errorf("it answered CONNECT with %s", visible(answer.Status))
+			return fmt.Errorf("it answered CONNECT with %s", api.Visible(answer.Status))
 		}
-		return jackfield.Refuse(kind, "the server answered "+visible(answer.Status), nil)
+		return jackfield.Refuse(kind, "the server answered "+api.Visible(answer.Status), nil)
 	}
-	return &jackfield.Error{Kind: p.Kind, Message: visible(p.Detail), ID: visible(p.ID)}
+	return &jackfield.Error{Kind: p.Kind, Message: api.Visible(p.Detail), ID: api.Visible(p.ID)}
 }
 
 // kinds are what statuses of answers to CONNECT mean.
@@ -172,7 +176,7 @@ func (s *Server) Resolve(ctx context.Context, called jackfield.Name) (jackfield.
 		switch {
 		case service.Name == called:
 			return called, nil
-		case service.Station == string(called) && (label == "ssh" || label == "console"):
+		case service.Name.Station() == string(called) && (label == "ssh" || label == "console"):
 			found = append(found, string(service.Name))
 		}
 	}

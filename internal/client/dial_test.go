@@ -95,6 +95,19 @@ func TestRefusal(t *testing.T) {
 	}
 }
 
+// What is no name does not come into the head of a request.
+func TestDialNoName(t *testing.T) {
+	f := newFake(t)
+	for _, name := range []jackfield.Name{"", "a b", "a\r\nX: y", "a.b.c", "$(id)"} {
+		if _, err := f.dialled(t).Dial(t.Context(), name); jackfield.AsError(err).Kind != jackfield.Invalid {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	if f.connects.Load() > 0 {
+		t.Error("the server was asked")
+	}
+}
+
 // A server that says nothing holds nobody up who has left.
 func TestDialCancelled(t *testing.T) {
 	f := newFake(t)

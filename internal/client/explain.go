@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"syscall"
+
+	"jackfield/internal/api"
 )
 
 // explain makes a sentence of what keeps one from a server, where that says what to do; nil of other errors.
@@ -23,7 +25,6 @@ func explain(server string, err error) error {
 }
 
 // explainCertificate is explain for what the certificate has against it.
-
 func explainCertificate(server string, err error) error {
 	if unknown, is := errors.AsType[x509.UnknownAuthorityError](err); is {
 		return fmt.Errorf("%s shows a certificate that is not of the authority which is trusted for it: somebody may be in between."+
@@ -51,7 +52,7 @@ func explainCertificate(server string, err error) error {
 func namesOf(c *x509.Certificate) string {
 	var names []string
 	for _, name := range c.DNSNames {
-		names = append(names, visible(name))
+		names = append(names, api.Visible(name))
 	}
 	for _, address := range c.IPAddresses {
 		names = append(names, address.String())
@@ -72,14 +73,4 @@ func unanswered(server string, err error) error {
 		return explained
 	}
 	return fmt.Errorf("the server at %s did not answer: %w", server, err)
-}
-
-// visible keeps what a server sends from controlling the terminal.
-func visible(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || 0x80 <= r && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, strings.ToValidUTF8(s, "?"))
 }

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 )
@@ -84,12 +83,22 @@ func ContextName(serverURL string) string {
 
 func (c *Contexts) path(name string) string { return filepath.Join(c.dir, "contexts", name+extension) }
 
+// read reads a file of the contexts, if nobody but its owner, who is the one that asks, can have written it.
+func (c *Contexts) read(path string) ([]byte, error) {
+	for _, dir := range []string{c.dir, filepath.Dir(path)} {
+		if err := checkDir(dir); err != nil {
+			return nil, err
+		}
+	}
+	return readPrivate(path)
+}
+
 // Load returns the context of that name. The error may be ErrNone.
 func (c *Contexts) Load(name string) (*Login, error) {
 	if err := CheckContextName(name); err != nil {
 		return nil, err
 	}
-	text, err := readPrivate(c.path(name))
+	text, err := c.read(c.path(name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w of the name %q", ErrNone, name)
 	}
@@ -105,7 +114,7 @@ func (c *Contexts) Load(name string) (*Login, error) {
 
 // Current returns the current context. The error may be ErrNone.
 func (c *Contexts) Current() (*Login, error) {
-	name, err := readPrivate(filepath.Join(c.dir, currentFile))
+	name, err := c.read(filepath.Join(c.dir, currentFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNone
 	}
@@ -170,7 +179,25 @@ func (c *Contexts) Remove(name string) error {
 	return os.Remove(c.path(name))
 }
 
-// readPrivate reads a file, if nobody but its owner may.
+// checkDir says what keeps a directory from being trusted: others could put their files into it.
+func checkDir(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	owner, known := ownerOf(info)
+	switch {
+	case !known:
+		return nil
+	case owner != os.Geteuid() && owner != 0:
+		return fmt.Errorf("%s, where logins are kept, belongs to another user: name another directory with XDG_CONFIG_HOME", dir)
+	case info.Mode().Perm()&0o022 != 0:
+		return fmt.Errorf("others may write to %s, where logins are kept: chmod 700 it, and log in again if somebody did", dir)
+	}
+	return nil
+}
+
+// readPrivate reads a file of the one that asks, if nobody else may.
 func readPrivate(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -181,7 +208,11 @@ func readPrivate(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
+	owner, known := ownerOf(info)
+	if known && owner != os.Geteuid() {
+		return nil, fmt.Errorf("%s belongs to another user, whose login it is: log in as yourself", path)
+	}
+	if known && info.Mode().Perm()&0o077 != 0 {
 		return nil, fmt.Errorf("others may read or write %s, which holds a token: chmod 600 it, and log in again if somebody did", path)
 	}
 	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))

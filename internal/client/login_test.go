@@ -134,6 +134,42 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+// Where others can put files, or have, no login is taken from.
+func TestForeignFiles(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		return
+	}
+	contexts := open(t)
+	if err := contexts.Save(client.Login{Context: "lab", Token: "jft_secret"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{contexts.Dir(), filepath.Join(contexts.Dir(), "contexts")} {
+		if err := os.Chmod(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := contexts.Load("lab"); err == nil || !strings.Contains(err.Error(), "others may write to "+dir) {
+			t.Errorf("%s that all may write to: %v", dir, err)
+		}
+		if err := os.Chmod(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if os.Geteuid() != 0 {
+		return // only root can give files away
+	}
+	for _, path := range []string{filepath.Join(contexts.Dir(), "contexts", "lab.json"), contexts.Dir()} {
+		if err := os.Chown(path, 1234, -1); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := contexts.Load("lab"); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "belongs to another user") {
+			t.Errorf("%s of another user: %v", path, err)
+		}
+		if err := os.Chown(path, 0, -1); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // Whoever reads while others write sees one of their logins, whole.
 func TestConcurrentSaves(t *testing.T) {
 	contexts := open(t)
