@@ -92,9 +92,9 @@ type AgentJoin struct {
 // An AgentMembership is what an agent needs to be known, and to know the server.
 type AgentMembership struct {
 	Name        string    `json:"name" doc:"of the agent"`
-	Certificate string    `json:"certificate" doc:"in PEM"`
+	Certificate string    `json:"certificate" lines:"true" doc:"in PEM"`
 	Expires     time.Time `json:"expires" doc:"of the certificate"`
-	Authorities string    `json:"authorities" doc:"the certificates of all authorities that are trusted now, in PEM, the newest first"`
+	Authorities string    `json:"authorities" lines:"true" doc:"the certificates of all authorities that are trusted now, in PEM, the newest first"`
 }
 
 // An AgentTunnel is a Mihini tunnel that an agent shall open: the arguments of TCPRemoteConnect. What is absent, its own

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -66,7 +65,7 @@ With --again, an agent that has joined already joins anew, be it on another mach
 			case err != nil:
 				return err
 			case asJSON:
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(made)
+				return printJSON(cmd.OutOrStdout(), made)
 			}
 			fmt.Fprintf(cmd.ErrOrStderr(), "Token for %s, good once, until %s. It is not shown again; on the machine, give it to\n"+
 				"jackfield agent join --server URL --token-stdin:\n", made.Agent.Name, made.Expires.Local().Format(time.DateTime))

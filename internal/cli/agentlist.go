@@ -2,7 +2,6 @@ package cli
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -28,7 +27,7 @@ func newAgentList() *cobra.Command {
 			case err != nil:
 				return err
 			case asJSON:
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(agents)
+				return printJSON(cmd.OutOrStdout(), agents)
 			}
 			return printAgents(cmd.OutOrStdout(), agents, time.Now())
 		}),
@@ -88,7 +87,7 @@ func newAgentShow() *cobra.Command {
 			case err != nil:
 				return err
 			case asJSON:
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(agent)
+				return printJSON(cmd.OutOrStdout(), agent)
 			}
 			return printAgent(cmd.OutOrStdout(), agent, time.Now())
 		}),

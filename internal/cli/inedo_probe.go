@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -49,7 +48,7 @@ That part of the handshake is not protected: whoever is on the path can say what
 			}
 			agent := newProbedAgent(address, reply)
 			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(agent)
+				return printJSON(cmd.OutOrStdout(), agent)
 			}
 			return agent.print(cmd.OutOrStdout())
 		},
