@@ -145,9 +145,8 @@ func TestAgentReload(t *testing.T) {
 	o := &offering{log: slog.New(slog.DiscardHandler)}
 	for text, want := range map[string]string{
 		"drain_timeout = \"1s\"\nallow = [\":22\"]\nservice \"ssh\" { address = \"127.0.0.1:22\" }": "",
-		"server = \"https://another.example\"":                                                      "server cannot change",
-		"listen { key_file = \"k\" }":                                                               "listen cannot change",
-		"log { format = \"json\" }\nserver = \"https://a\"":                                         "server, log.format cannot change",
+		"listen { key_file = \"k\" }":                            "listen cannot change",
+		"log { format = \"json\" }\nlisten { key_file = \"k\" }": "listen, log.format cannot change",
 		"nonsense": "has mistakes",
 	} {
 		write(text)
