@@ -84,5 +84,6 @@ bench: peers
 	JACKFIELD_PEERS=$(abspath $(PEERS)) $(GO) run ./bench tcpmux
 	JACKFIELD_PEERS=$(abspath $(PEERS)) $(GO) run ./bench mapper
 	JACKFIELD_PEERS=$(abspath $(PEERS)) $(GO) run ./bench tunnel
+	JACKFIELD_PEERS=$(abspath $(PEERS)) $(GO) run ./bench agent
 	$(GO) run ./bench store
 	$(GO) run ./bench connect

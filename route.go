@@ -55,3 +55,14 @@ type Program interface {
 	// as the exit status; empty if there is nothing to say.
 	Wait() (details string)
 }
+
+// Linked is a Stream that belongs to a link, such as an agent's, and ends with it.
+type Linked interface {
+	Stream
+
+	// Bare is the connection that carries the stream, and nothing besides. Closing the stream closes it.
+	Bare() Stream
+
+	// Link ends when the link does, with the reason as its cause.
+	Link() context.Context
+}

@@ -121,8 +121,13 @@ func start(ctx context.Context, stage peer.Stage, peers []peer.Peer) ([]contesta
 	for _, p := range peers[1:] {
 		names = append(names, p.Name())
 	}
+	return startAs(ctx, stage, names, append([]peer.Peer{peers[0]}, peers...))
+}
+
+// startAs starts every peer under its name, each in front of a service of its own.
+func startAs(ctx context.Context, stage peer.Stage, names []string, peers []peer.Peer) ([]contestant, error) {
 	var contestants []contestant
-	for k, p := range append([]peer.Peer{peers[0]}, peers...) {
+	for k, p := range peers {
 		service, err := backend.Start(stage.Supervisor)
 		if err != nil {
 			return nil, err

@@ -8,6 +8,7 @@
 //	go run ./bench tunnel
 //	go run ./bench store
 //	go run ./bench connect
+//	go run ./bench agent
 //
 // It starts the real binary as a child process, as it starts every peer, and knows nothing of what is inside; only the
 // stores are measured within the benchmark, as they are within Jackfield. Each subcommand is one scenario; compare, stats and
@@ -24,6 +25,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"jackfield/bench/backend"
+	"jackfield/bench/fleet"
 )
 
 func main() {
@@ -43,7 +45,8 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(relayCommand(), tcpmuxCommand(), mapperCommand(), tunnelCommand(), storeCommand(), connectCommand(), backendCommand())
+	root.AddCommand(relayCommand(), tcpmuxCommand(), mapperCommand(), tunnelCommand(), storeCommand(), connectCommand(), agentCommand(),
+		backendCommand(), fleetCommand())
 	return root
 }
 
@@ -54,5 +57,15 @@ func backendCommand() *cobra.Command {
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE:   func(cmd *cobra.Command, _ []string) error { return backend.Child(cmd.Context()) },
+	}
+}
+
+// fleetCommand is what the benchmark starts itself with, to have many agents in one process.
+func fleetCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    fleet.Command + " SERVICE DIRECTORY...",
+		Hidden: true,
+		Args:   cobra.MinimumNArgs(2),
+		RunE:   func(cmd *cobra.Command, args []string) error { return fleet.Child(cmd.Context(), args[0], args[1:]) },
 	}
 }

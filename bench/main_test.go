@@ -12,14 +12,16 @@ import (
 	"testing"
 
 	"jackfield/bench/backend"
+	"jackfield/bench/compare"
+	"jackfield/bench/fleet"
 	"jackfield/bench/gate"
 	"jackfield/bench/peer"
 	"jackfield/test/live"
 )
 
-// TestMain lets the test binary be its own backend, as the benchmark's binary is.
+// TestMain lets the test binary be its own backend and its own agents, as the benchmark's binary is.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == backend.Command {
+	if len(os.Args) > 1 && (os.Args[1] == backend.Command || os.Args[1] == fleet.Command) {
 		main()
 		return
 	}
@@ -104,6 +106,7 @@ func TestWrongUse(t *testing.T) {
 		{"unknown measure of tunnel", []string{"tunnel", "--only", "bulk32"}, "there is bulk1"},
 		{"unknown measure of store", []string{"store", "--only", "bulk1"}, "there is write"},
 		{"unknown measure of connect", []string{"connect", "--only", "bulk1"}, "there is down1"},
+		{"unknown measure of agent", []string{"agent", "--only", "cat"}, "there is bulk1"},
 		{"no rounds", []string{"relay", "--rounds", "0"}, "--rounds"},
 		{"binary that is not there", []string{"relay", "--peers", "jackfield", "--binary", "/nonexistent"}, "/nonexistent"},
 	} {
@@ -259,6 +262,100 @@ func TestQuickTunnel(t *testing.T) {
 	}
 	if rest, err := os.ReadDir(dir); err != nil || len(rest) > 0 {
 		t.Errorf("files are left: %v, %v", rest, err)
+	}
+}
+
+// TestQuickAgent runs the whole scenario with the peers that there are.
+func TestQuickAgent(t *testing.T) {
+	if err := (peer.SSH{}).Installed(); err != nil {
+		live.Missing(t, "sshd", err.Error())
+	}
+	file := filepath.Join(t.TempDir(), "samples.json")
+	dir := open(t)
+	t.Setenv("TMPDIR", dir)
+	out, err := bench(t, "agent", "--quick", "--json", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{twin, "jackfield, TLS", "jackfield, plain", "## Plain", "per idle stream, of 20, agent", "per connection kept ready"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in the report:\n%s", want, out)
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var saved report
+	if err := json.Unmarshal(text, &saved); err != nil {
+		t.Fatal(err)
+	}
+	first := saved.Runs[0].Result
+	for _, p := range []peer.Peer{peer.FRP{}, peer.Chisel{}} {
+		if p.Installed() == nil && !slices.Contains(first.Contestants, p.Name()) {
+			t.Errorf("%s is there, but not among %q", p.Name(), first.Contestants)
+		}
+	}
+	for k, run := range saved.Runs {
+		if len(run.Result.Failures) > 0 {
+			t.Errorf("%s: samples failed: %q", run.Title, run.Result.Failures)
+		}
+		want := 12
+		if k == len(saved.Runs)-1 { // idle agents
+			want = 2
+		}
+		if len(run.Result.Rows) != want {
+			t.Errorf("%s: %d rows, want %d", run.Title, len(run.Result.Rows), want)
+		}
+		for _, row := range run.Result.Rows {
+			for _, name := range run.Result.Contestants {
+				if n := len(row.Values(name)); n != 1 {
+					t.Errorf("%s, %s, %s: %d samples, want 1", run.Title, row.Metric.Name, name, n)
+				}
+			}
+		}
+	}
+	if rest, err := os.ReadDir(dir); err != nil || len(rest) > 0 {
+		t.Errorf("files are left: %v, %v", rest, err)
+	}
+}
+
+// TestAgentSections wants Jackfield beside everybody whom there is, and targets only where there is one.
+func TestAgentSections(t *testing.T) {
+	everybody := []peer.Peer{
+		peer.FRP{}, peer.Chisel{}, peer.SSH{}, peer.FRP{Plain: true}, peer.JackfieldAgent{}, peer.JackfieldAgent{Plain: true},
+	}
+	for _, c := range []struct {
+		name  string
+		peers []peer.Peer
+		want  []string // of each section: the reference, the judged one, the target of a download
+	}{
+		{"all", everybody, []string{
+			"frp, TLS; jackfield, TLS; ≥ 2 ×", "chisel, encrypted; jackfield, TLS; ≥ 2 ×", "ssh -R, encrypted; jackfield, TLS; ",
+			"frp, plain; jackfield, plain; ≥ 1 ×",
+		}},
+		{"without frp", slices.Concat(everybody[1:3], everybody[4:]), []string{
+			"chisel, encrypted; jackfield, TLS; ≥ 2 ×", "ssh -R, encrypted; jackfield, TLS; ", "jackfield, TLS; jackfield, plain; ",
+		}},
+	} {
+		names, _ := doubled(c.peers)
+		all := &compare.Result{Contestants: names, Rows: []compare.Row{{Metric: compare.Metric{Name: bulk1}, Samples: make(map[string][]compare.Sample)}}}
+		for _, name := range names {
+			all.Rows[0].Samples[name] = []compare.Sample{{Value: 1}}
+		}
+		var got []string
+		for _, s := range sections(all, c.peers) {
+			row := s.Result.Rows[0]
+			got = append(got, strings.Join([]string{s.Result.Contestants[0], s.judged[0], row.Metric.Target.String()}, "; "))
+			for _, name := range s.Result.Contestants {
+				if len(row.Values(name)) != 1 {
+					t.Errorf("%s, %s: %s has no sample", c.name, s.Title, name)
+				}
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: sections %q", c.name, got)
+		}
 	}
 }
 

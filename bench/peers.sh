@@ -1,19 +1,22 @@
 #!/bin/sh
-# Installs the programs that the benchmark compares with: peers.sh [relay | tunnel]; without an argument, all of them.
+# Installs the programs that the benchmark compares with: peers.sh [relay | tunnel]; without an argument, all of them. What the
+# scenario agent needs comes with tunnel.
 #
 # What relay needs comes from Debian's packages, which takes root's rights. None is started: while apt-get runs, a
 # policy-rc.d that forbids every start stands in place of the machine's own one.
 #
 # What tunnel needs is put aside in $JACKFIELD_PEERS, .cache/peers if that is not set, and takes no rights: sshd is unpacked, and
-# chisel is built. A module proxy may not have chisel: then the benchmark goes on without it.
+# chisel and frp are built. A module proxy may not have them: then the benchmark goes on without.
 set -eu
 
 chisel=v1.10.1
+frp=v0.70.1
 
 tunnel() {
 	mkdir -p "$peers"
 	peers=$(cd "$peers" && pwd)
 	[ -x "$peers/chisel/chisel" ] || build_chisel || echo "peers.sh: chisel $chisel could not be built: going on without" >&2
+	[ -x "$peers/frp/frpc" ] || build_frp || echo "peers.sh: frp $frp could not be built: going on without" >&2
 	[ -x /usr/sbin/sshd ] || [ -x "$peers/openssh-server/usr/sbin/sshd" ] || unpack_sshd
 }
 
@@ -28,13 +31,25 @@ unpack_sshd() {
 	trap - EXIT
 }
 
-# build_chisel does what "go install" of this version would, which first asks for the list of all versions: not every proxy has
-# that.
+# source_of prints the directory of a module at a version. "go install" would first ask for the list of all versions, which not
+# every proxy has.
+source_of() {
+	(cd / && go mod download -json "$1") | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p'
+}
+
 build_chisel() {
-	source=$(cd / && go mod download -json "github.com/jpillora/chisel@$chisel" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+	source=$(source_of "github.com/jpillora/chisel@$chisel")
 	[ -n "$source" ] &&
 		CGO_ENABLED=0 go build -C "$source" -ldflags "-X github.com/jpillora/chisel/share.BuildVersion=${chisel#v}" \
 			-o "$peers/chisel/chisel" .
+}
+
+# build_frp builds frps and frpc without their web pages, which the module does not have.
+build_frp() {
+	source=$(source_of "github.com/fatedier/frp@$frp")
+	[ -n "$source" ] &&
+		CGO_ENABLED=0 go build -C "$source" -tags noweb,frps -trimpath -ldflags "-s -w" -o "$peers/frp/frps" ./cmd/frps &&
+		CGO_ENABLED=0 go build -C "$source" -tags noweb,frpc -trimpath -ldflags "-s -w" -o "$peers/frp/frpc" ./cmd/frpc
 }
 
 packages="haproxy nginx-light libnginx-mod-stream socat"

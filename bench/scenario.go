@@ -35,7 +35,7 @@ type options struct {
 func (o *options) register(cmd *cobra.Command, keys []string) {
 	f := cmd.Flags()
 	f.IntVar(&o.rounds, "rounds", 10, "how often to sample every program; an interval needs 6 at least")
-	f.BoolVar(&o.quick, "quick", false, "a smoke run: two rounds of tiny samples, which say nothing about speed")
+	f.BoolVar(&o.quick, "quick", false, "a smoke run: a round or two of tiny samples, which say nothing about speed")
 	f.StringSliceVar(&o.only, "only", nil, "only these measures: "+strings.Join(keys, ", "))
 	f.StringVar(&o.json, "json", "", "write every sample to this `FILE`")
 	f.StringVar(&o.binary, "binary", "", "measure the jackfield at this `PATH` instead of building one")

@@ -40,7 +40,7 @@ compress() { # FILE PLACE
 program() {
 	put 755 "$build/jackfield" usr/bin/jackfield
 	put 644 "$here/jackfield.hcl" etc/jackfield/jackfield.hcl
-	for unit in jackfield.service jackfield.socket; do put 644 "$here/systemd/$unit" "usr/lib/systemd/system/$unit"; done
+	for unit in jackfield.service jackfield.socket jackfield-agent.service; do put 644 "$here/systemd/$unit" "usr/lib/systemd/system/$unit"; done
 	put 644 "$here/systemd/jackfield.sysusers" usr/lib/sysusers.d/jackfield.conf
 	put 644 "$build/completions/jackfield.bash" usr/share/bash-completion/completions/jackfield
 	put 644 "$build/completions/_jackfield" usr/share/zsh/vendor-completions/_jackfield

@@ -115,9 +115,9 @@ func (r *Result) fail(round int, key, name string, err error) {
 	r.Failures = append(r.Failures, fmt.Sprintf("round %d, %s, %s: %v", round+1, key, name, err))
 }
 
-// Against returns the part of the result that compares one contestant with another reference than the plan's.
-func (r *Result) Against(reference, name string) *Result {
-	part := &Result{Contestants: []string{reference, name}}
+// Against returns the part of the result that compares some contestants with another reference than the plan's.
+func (r *Result) Against(reference string, names ...string) *Result {
+	part := &Result{Contestants: append([]string{reference}, names...)}
 	for _, row := range r.Rows {
 		if len(row.Samples[reference]) > 0 {
 			part.Rows = append(part.Rows, row)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"jackfield/bench/backend"
@@ -22,25 +23,61 @@ type Forwarder[C net.Conn] interface {
 // returns what each costs the forwarder: resident memory in KiB and descriptors. What the forwarder held before is taken
 // off; it has carried a few sessions by then, so its code is in memory.
 func Idle[C net.Conn](ctx context.Context, p Forwarder[C], n int) (kib, descriptors float64, err error) {
+	costs, err := idle(ctx, p, n, func() ([]process.Usage, error) {
+		usage, err := p.Usage()
+		return []process.Usage{usage}, err
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	return costs[0].KiB, costs[0].Descriptors, nil
+}
+
+// A Chain is a forwarder of several programs, which are weighed one by one.
+type Chain[C net.Conn] interface {
+	Path[C]
+	Usages() ([]process.Usage, error)
+}
+
+// A Cost is what one idle session costs a program.
+type Cost struct{ KiB, Descriptors float64 }
+
+// IdleEach is Idle for each program of a forwarder, in their order.
+func IdleEach[C net.Conn](ctx context.Context, p Chain[C], n int) ([]Cost, error) {
+	return idle(ctx, p, n, p.Usages)
+}
+
+func idle[C net.Conn](ctx context.Context, p Path[C], n int, weigh func() ([]process.Usage, error)) ([]Cost, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*patience)
 	defer cancel()
 	if err := carry(ctx, p, 16, nil); err != nil {
-		return 0, 0, fmt.Errorf("idle: %w", err)
+		return nil, fmt.Errorf("idle: %w", err)
 	}
-	before, err := steady(ctx, p)
+	before, err := Steady(ctx, weigh)
 	if err != nil {
-		return 0, 0, fmt.Errorf("idle: %w", err)
+		return nil, fmt.Errorf("idle: %w", err)
 	}
-	var with process.Usage
+	var with []process.Usage
 	err = carry(ctx, p, n, func() error {
-		with, err = steady(ctx, p)
+		with, err = Steady(ctx, weigh)
 		return err
 	})
 	if err != nil {
-		return 0, 0, fmt.Errorf("idle: %w", err)
+		return nil, fmt.Errorf("idle: %w", err)
 	}
-	kib = float64(with.Resident-before.Resident) / 1024 / float64(n)
-	return kib, float64(with.Descriptors-before.Descriptors) / float64(n), nil
+	costs := make([]Cost, len(with))
+	for k := range with {
+		costs[k] = CostOf(before[k], with[k], n)
+	}
+	return costs, nil
+}
+
+// CostOf is what each of n things costs that a program has got between two weighings.
+func CostOf(before, with process.Usage, n int) Cost {
+	return Cost{
+		KiB:         float64(with.Resident-before.Resident) / 1024 / float64(n),
+		Descriptors: float64(with.Descriptors-before.Descriptors) / float64(n),
+	}
 }
 
 // carry opens n sessions, does something meanwhile, and closes them.
@@ -59,19 +96,19 @@ func carry[C net.Conn](ctx context.Context, p Path[C], n int, meanwhile func() e
 	return p.Settle(ctx)
 }
 
-// steady weighs the forwarder until it stays the same for a while, and at most for two seconds.
-func steady[C net.Conn](ctx context.Context, p Forwarder[C]) (process.Usage, error) {
+// Steady weighs programs until they stay the same for a while, and at most for two seconds.
+func Steady(ctx context.Context, weigh func() ([]process.Usage, error)) ([]process.Usage, error) {
 	const every, tries = 100 * time.Millisecond, 20
-	last, err := p.Usage()
+	last, err := weigh()
 	for range tries {
 		if err != nil {
-			return process.Usage{}, err
+			return nil, err
 		}
 		if err := sleep(ctx, every); err != nil {
-			return process.Usage{}, err
+			return nil, err
 		}
-		var now process.Usage
-		if now, err = p.Usage(); err == nil && now == last {
+		var now []process.Usage
+		if now, err = weigh(); err == nil && slices.Equal(now, last) {
 			break
 		}
 		last = now

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -92,6 +93,14 @@ func TestRoundTripsEndsWithTheSample(t *testing.T) {
 	}
 }
 
+func TestBesideADownload(t *testing.T) {
+	d := start(t)
+	p50, p99, rate, err := Beside(t.Context(), d, 50*time.Millisecond)
+	if err != nil || p50 <= 0 || p99 < p50 || rate <= 0 || d.dialled.Load() != 2 {
+		t.Errorf("p50 %v µs, p99 %v µs beside %v MB/s over %d connections, %v", p50, p99, rate, d.dialled.Load(), err)
+	}
+}
+
 // weighed holds 3 KiB and 2 descriptors for every session that the service has open, and a lot from its start.
 type weighed struct {
 	direct
@@ -121,6 +130,21 @@ func TestIdleTakesOffWhatWasThereBefore(t *testing.T) {
 	}
 }
 
+// twofold is weighed as two programs, of which the second one costs nothing.
+type twofold struct{ weighed }
+
+func (w twofold) Usages() ([]process.Usage, error) {
+	first, err := w.Usage()
+	return []process.Usage{first, {Resident: 1 << 20, Descriptors: 5}}, err
+}
+
+func TestIdleOfEachProgram(t *testing.T) {
+	costs, err := IdleEach(t.Context(), twofold{weighed{start(t), new(atomic.Int64)}}, 40)
+	if err != nil || !slices.Equal(costs, []Cost{{KiB: 3, Descriptors: 2}, {}}) {
+		t.Errorf("%v for a session, %v", costs, err)
+	}
+}
+
 func TestAForwarderThatIsNotThereFailsTheSample(t *testing.T) {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -139,6 +163,9 @@ func TestAForwarderThatIsNotThereFailsTheSample(t *testing.T) {
 	}
 	if _, _, err := RoundTrips(t.Context(), d, 2, time.Millisecond); err == nil {
 		t.Error("round trips: no error")
+	}
+	if _, _, _, err := Beside(t.Context(), d, time.Millisecond); err == nil {
+		t.Error("round trips beside a download: no error")
 	}
 }
 

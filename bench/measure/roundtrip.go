@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"jackfield/bench/backend"
@@ -39,6 +40,41 @@ func RoundTrips[C net.Conn](ctx context.Context, p Path[C], n int, d time.Durati
 	}
 	all := slices.Concat(times...)
 	return stats.Percentile(all, 50), stats.Percentile(all, 99), p.Settle(ctx)
+}
+
+// Beside measures round trips as RoundTrips does, on one connection beside another over which the service sends as fast as it
+// can, and returns what that one carries meanwhile, too, in megabytes (10^6 bytes) per second.
+func Beside[C net.Conn](ctx context.Context, p Path[C], d time.Duration) (p50, p99, rate float64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*d+patience)
+	defer cancel()
+	var received atomic.Uint64
+	bulk, err := open(ctx, p, 1, func(c net.Conn) error { return backend.Send(c, 0) })
+	if err != nil {
+		return 0, 0, 0, fmt.Errorf("round trips beside a download: %w", err)
+	}
+	var ended sync.WaitGroup
+	ended.Go(func() { drain(bulk[0], &received) })
+	times, rate, err := besideBulk(ctx, p, d, &received)
+	closeAll(bulk)
+	ended.Wait()
+	if err != nil {
+		return 0, 0, 0, fmt.Errorf("round trips beside a download: %w", err)
+	}
+	return stats.Percentile(times, 50), stats.Percentile(times, 99), rate, p.Settle(ctx)
+}
+
+func besideBulk[C net.Conn](ctx context.Context, p Path[C], d time.Duration, received *atomic.Uint64) (times []float64, rate float64, err error) {
+	conns, err := open(ctx, p, 1, backend.Echo)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer closeAll(conns)
+	if err := sleep(ctx, d/5); err != nil {
+		return nil, 0, err
+	}
+	before, start := received.Load(), time.Now()
+	times, err = trips(conns[0], d)
+	return times, float64(received.Load()-before) / time.Since(start).Seconds() / 1e6, err
 }
 
 // trips measures at least one round trip after a few that do not count.

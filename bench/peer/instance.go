@@ -174,15 +174,35 @@ func (i *Instance) Service() string { return i.service }
 // Usage weighs the forwarder, all its processes together.
 func (i *Instance) Usage() (process.Usage, error) {
 	var sum process.Usage
-	for _, p := range i.programs {
-		usage, err := p.Usage()
-		if err != nil {
-			return process.Usage{}, err
-		}
+	usages, err := i.Usages()
+	for _, usage := range usages {
 		sum.Resident += usage.Resident
 		sum.Descriptors += usage.Descriptors
 	}
-	return sum, nil
+	return sum, err
+}
+
+// Usages weighs the programs of the forwarder one by one: of a tunnel the server, and then the device.
+func (i *Instance) Usages() ([]process.Usage, error) {
+	var usages []process.Usage
+	for _, p := range i.programs {
+		usage, err := p.Usage()
+		if err != nil {
+			return nil, err
+		}
+		usages = append(usages, usage)
+	}
+	return usages, nil
+}
+
+// Restart ends the forwarder and starts it again, in the same place and with what it has kept there.
+func (i *Instance) Restart(ctx context.Context) error {
+	i.Stop()
+	i.programs = nil
+	if err := i.start(ctx); err != nil {
+		return fmt.Errorf("%s: %w\n%s", i.peer.Name(), err, i.logTail())
+	}
+	return nil
 }
 
 // Another starts one more instance of the same peer in front of the same service.
@@ -191,7 +211,9 @@ func (i *Instance) Another(ctx context.Context) (*Instance, error) {
 }
 
 // Taken is how many bytes of uploads the service has got.
-func (i *Instance) Taken(ctx context.Context) (uint64, error) { return backend.Discarded(ctx, i.service) }
+func (i *Instance) Taken(ctx context.Context) (uint64, error) {
+	return backend.Discarded(ctx, i.service)
+}
 
 // Settle waits until no connection to the service is left.
 func (i *Instance) Settle(ctx context.Context) error { return backend.WaitQuiet(ctx, i.service) }

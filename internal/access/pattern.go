@@ -30,6 +30,11 @@ func CheckPattern(s string) error {
 	return nil
 }
 
+// Matches says whether a pattern, which CheckPattern accepts, matches the name of a service.
+func Matches(pattern string, name jackfield.Name) bool {
+	return matchPattern(strings.ToLower(pattern), string(name))
+}
+
 // matchPattern wants both in lower case.
 func matchPattern(pattern, name string) bool {
 	if pattern == "*" {

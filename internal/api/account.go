@@ -125,7 +125,7 @@ type Authority struct {
 type Certificate struct {
 	Serial  string    `json:"serial" doc:"32 hexadecimal digits"`
 	Kind    string    `json:"kind" enum:"user,device,agent,node"`
-	Name    string    `json:"name" doc:"of the user or device"`
+	Name    string    `json:"name" doc:"of the user, device or agent"`
 	Issued  time.Time `json:"issued"`
 	Expires time.Time `json:"expires"`
 	Revoked bool      `json:"revoked"`

@@ -15,6 +15,7 @@ import (
 
 	"jackfield"
 	"jackfield/internal/audit"
+	"jackfield/internal/enrolment"
 	"jackfield/internal/identity"
 )
 
@@ -163,7 +164,7 @@ func (c *call) perform() error {
 
 // about says what the call is about, for the audit.
 func (c *call) about(kind, name string) {
-	if strings.HasPrefix(name, identity.SecretPrefix) {
+	if strings.HasPrefix(name, identity.SecretPrefix) || strings.HasPrefix(name, enrolment.TokenPrefix) {
 		name = "(hidden)" // somebody took the secret for the id
 	}
 	c.record.Target = kind + " " + name

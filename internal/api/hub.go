@@ -26,6 +26,9 @@ const (
 	ServiceChanged        EventType = "service.changed"        // Subject and Service are its name; Detail is its new state
 	DeviceConnected       EventType = "device.connected"       // Subject is the device's name
 	DeviceGone            EventType = "device.gone"            // as above
+	AgentConnected        EventType = "agent.connected"        // Subject is the agent's name, User its owner
+	AgentGone             EventType = "agent.gone"             // as above; Detail is why
+	AgentChanged          EventType = "agent.changed"          // as above; Detail: enrolled, joined, changed, removed, or "renamed to" its new name
 	UserChanged           EventType = "user.changed"           // Subject and User are the name; Detail: added, changed or removed
 	GroupChanged          EventType = "group.changed"          // Subject is the group, User the member who "joined" or "left" (Detail)
 	TokenChanged          EventType = "token.changed"          // Subject is the id, User whose it is; Detail: added or revoked
@@ -37,8 +40,8 @@ const (
 
 // eventTypes are all types of events.
 var eventTypes = []EventType{
-	SessionOpened, SessionClosed, ServiceChanged, DeviceConnected, DeviceGone, UserChanged, GroupChanged, TokenChanged,
-	CertificateIssued, CertificateRevoked, AuthorityRotated, ConfigurationReloaded,
+	SessionOpened, SessionClosed, ServiceChanged, DeviceConnected, DeviceGone, AgentConnected, AgentGone, AgentChanged,
+	UserChanged, GroupChanged, TokenChanged, CertificateIssued, CertificateRevoked, AuthorityRotated, ConfigurationReloaded,
 }
 
 // An Event is a change that those who follow events are told. Administrators see all of them; others see those that carry

@@ -246,6 +246,54 @@ func (c *Client) CutDevice(ctx context.Context, name, reason string) error {
 	return c.cut(ctx, "/devices/"+url.PathEscape(name)+"/link", reason)
 }
 
+// Agents returns the agents that were enrolled and those of the configuration, by name.
+func (c *Client) Agents(ctx context.Context) ([]Agent, error) {
+	return fetchAll(ctx, c, "/agents", nil, func(l AgentList) ([]Agent, string) { return l.Agents, l.Next })
+}
+
+// Agent returns one of them.
+func (c *Client) Agent(ctx context.Context, name string) (Agent, error) {
+	return fetch[Agent](ctx, c, agentPath(name))
+}
+
+// EnrollAgent makes the token by which an agent joins.
+func (c *Client) EnrollAgent(ctx context.Context, n NewAgent) (Enrolment, error) {
+	return send[Enrolment](ctx, c, http.MethodPost, "/agents", n)
+}
+
+// ChangeAgent changes an agent, or renames it.
+func (c *Client) ChangeAgent(ctx context.Context, name string, change AgentChange) (Agent, error) {
+	return send[Agent](ctx, c, http.MethodPatch, agentPath(name), change)
+}
+
+// RemoveAgent removes an agent.
+func (c *Client) RemoveAgent(ctx context.Context, name string) error {
+	return c.order(ctx, http.MethodDelete, agentPath(name))
+}
+
+// JoinAgent uses a token up. It needs no authentication.
+func (c *Client) JoinAgent(ctx context.Context, j AgentJoin) (AgentMembership, error) {
+	return send[AgentMembership](ctx, c, http.MethodPost, "/agents/join", j)
+}
+
+// DrainAgent has an agent end when its streams have. It returns when the agent was told. The reason may be empty.
+func (c *Client) DrainAgent(ctx context.Context, name, reason string) error {
+	return c.orderWhy(ctx, http.MethodPost, agentPath(name)+"/drain", reason)
+}
+
+// ReloadAgent has an agent read its configuration again. A refusal's message says what is wrong with it.
+func (c *Client) ReloadAgent(ctx context.Context, name string) error {
+	return c.order(ctx, http.MethodPost, agentPath(name)+"/reload")
+}
+
+// OpenTunnel has an agent open a Mihini tunnel, and returns when that is up.
+func (c *Client) OpenTunnel(ctx context.Context, name string, t AgentTunnel) error {
+	_, err := c.do(ctx, request{method: http.MethodPost, path: agentPath(name) + "/tunnel", body: t}, nil)
+	return err
+}
+
+func agentPath(name string) string { return "/agents/" + url.PathEscape(name) }
+
 // Why asks what would become of a request.
 func (c *Client) Why(ctx context.Context, q Question) (Explanation, error) {
 	return send[Explanation](ctx, c, http.MethodPost, "/why", q)
@@ -296,7 +344,11 @@ func (c *Client) order(ctx context.Context, method, path string) error {
 }
 
 func (c *Client) cut(ctx context.Context, path, reason string) error {
-	q := request{method: http.MethodDelete, path: path}
+	return c.orderWhy(ctx, http.MethodDelete, path, reason)
+}
+
+func (c *Client) orderWhy(ctx context.Context, method, path, reason string) error {
+	q := request{method: method, path: path}
 	if reason != "" {
 		q.query = url.Values{"reason": {reason}}
 	}

@@ -50,6 +50,7 @@ type Options struct {
 	Services      Services
 	Sessions      Sessions
 	Devices       Devices
+	Agents        Agents
 	Configuration Configuration
 	Journal       Journal
 	Certificates  Certificates
@@ -113,6 +114,33 @@ type Devices interface {
 
 	// Cut ends the device's link, with why as the cause. It returns false if there is none.
 	Cut(device, why string) bool
+}
+
+// Agents are the machines that run "jackfield agent".
+type Agents interface {
+	// Agents returns those that were enrolled and those of the configuration, in any order.
+	Agents() []Agent
+
+	// Enroll makes the token by which an agent joins. Owner and by have been looked up; a nil owner stays as it was.
+	Enroll(ctx context.Context, n NewAgent, owner *identity.User, by string) (Enrolment, error)
+
+	// Change changes an agent, and returns it. The owner has been looked up; nil: it stays as it was.
+	Change(ctx context.Context, name string, change AgentChange, owner *identity.User) (Agent, error)
+
+	// Remove forgets an agent, makes its certificate void and cuts its link.
+	Remove(ctx context.Context, name string) error
+
+	// Join signs a certificate for who has the token. A refusal Unauthenticated: the token is not good.
+	Join(ctx context.Context, j AgentJoin) (AgentMembership, error)
+
+	// Drain has an agent take no new streams, and end when those that are open have. It does not wait for the end.
+	Drain(ctx context.Context, name, reason string) error
+
+	// Reload has an agent read its configuration again. An error says what the agent finds wrong with it.
+	Reload(ctx context.Context, name string) error
+
+	// Tunnel has an agent open a Mihini tunnel, and returns when its link to the Mihini server is up.
+	Tunnel(ctx context.Context, name string, t AgentTunnel) error
 }
 
 // Configuration is what the server was told to do.
@@ -185,11 +213,13 @@ type Entrance struct {
 // A Server answers calls.
 type Server struct {
 	Options
-	table    []*operation
-	document func() []byte
-	rates    rates
-	streams  places
-	queries  places // of the audit
+	table      []*operation
+	document   func() []byte
+	rates      rates // of sessions
+	joins      *identity.Attempts
+	agentRates rates
+	streams    places
+	queries    places // of the audit
 
 	stopOnce sync.Once
 	stopped  chan struct{} // closed by Stop
@@ -200,6 +230,7 @@ type Server struct {
 func New(o Options) *Server {
 	return &Server{
 		Options: o, table: operations(), document: sync.OnceValue(Document), stopped: make(chan struct{}),
+		joins:   identity.NewAttempts(),
 		streams: places{max: maxStreams, maxEach: maxStreamsEach},
 		queries: places{max: maxQueries, maxEach: maxQueriesEach},
 	}

@@ -111,6 +111,15 @@ func seeChanges(t *testing.T) (latest time.Duration) {
 		}, []string{"certificate.issued 00000000000000000000000000000002 "}},
 		{"revoke certificate", func() error { return client.RevokeCertificate(ctx, strings.Repeat("0", 31)+"2") },
 			[]string{"certificate.revoked 00000000000000000000000000000002 "}},
+		{"enrol", func() error { return first(client.EnrollAgent(ctx, api.NewAgent{Name: "edge-8"})) }, []string{"agent.changed edge-8 enrolled"}},
+		{"rename", func() error {
+			name := "edge-9"
+			return first(client.ChangeAgent(ctx, "edge-8", api.AgentChange{Name: &name}))
+		}, []string{"agent.changed edge-8 renamed to edge-9", "agent.changed edge-9 changed"}},
+		{"agent joins", func() error {
+			return first(client.JoinAgent(ctx, api.AgentJoin{Token: apitest.JoinToken, Request: "x"}))
+		}, []string{"agent.changed edge-7 joined"}},
+		{"remove agent", func() error { return client.RemoveAgent(ctx, "edge-9") }, []string{"agent.changed edge-9 removed"}},
 		{"rotate", func() error { return first(client.RotateAuthority(ctx)) }, []string{"authority.rotated " + strings.Repeat("ab", 32) + " "}},
 		{"reload", func() error { return first(client.Reload(ctx)) }, []string{"configuration.reloaded 2 "}},
 		{"open", func() error { return recorder.Opened(record) }, []string{"session.opened s1 "}},
@@ -143,12 +152,14 @@ func TestOthersSeeTheirOwnEvents(t *testing.T) {
 		{Type: api.SessionOpened, Subject: "of nobody"},
 		{Type: api.ServiceChanged, Subject: "secret", Service: "secret"},
 		{Type: api.DeviceGone, Subject: "meter-7"},
+		{Type: api.AgentGone, Subject: "edge-7", User: "ada"},
+		{Type: api.AgentGone, Subject: "roof-1", User: "bob"},
 		{Type: api.ServiceChanged, Subject: "time", Service: "time"},
 		{Type: api.SessionClosed, Subject: "of bob", User: "bob"},
 	} {
 		s.Hub.Publish(e)
 	}
-	for _, want := range []string{"time", "of bob"} {
+	for _, want := range []string{"roof-1", "time", "of bob"} {
 		if a := next(t, arrivals); a.err != nil || a.Data.Subject != want {
 			t.Errorf("%+v, want %q", a, want)
 		}

@@ -16,7 +16,8 @@ var tagDescriptions = map[string]string{
 	"users":         "Users and groups.",
 	"tokens":        "Tokens that prove who their bearer is.",
 	"certificates":  "The server's own certificate authority and what it has signed.",
-	"devices":       "Machines that dial in.",
+	"devices":       "Machines that dial in and speak the Mihini protocol.",
+	"agents":        "Machines that run `jackfield agent` and offer services.",
 	"configuration": "The configuration, and what would become of a request by it.",
 	"state":         "What the server keeps.",
 }
@@ -26,7 +27,7 @@ func operations() []*operation {
 	var table []*operation
 	for _, part := range [][]*operation{
 		serverOperations, serviceOperations, sessionOperations, recordOperations, userOperations, tokenOperations,
-		certificateOperations, deviceOperations, configurationOperations,
+		certificateOperations, deviceOperations, agentOperations, configurationOperations,
 	} {
 		table = append(table, part...)
 	}
@@ -290,6 +291,60 @@ var deviceOperations = []*operation{
 		summary: "Cut a device's link",
 		more:    "Its streams end. It may dial in again.",
 		access:  forAdmin, scope: identity.Admin, target: "device", query: []parameter{reasonParameter}, serve: cutDevice,
+	},
+}
+
+var agentOperations = []*operation{
+	{
+		method: http.MethodGet, path: "/agents", id: "listAgents", tag: "agents",
+		summary: "The agents that were enrolled, and those of the configuration",
+		access:  forAdmin, scope: identity.Admin, answer: AgentList{}, paged: true, tagged: true, serve: listAgents,
+	},
+	{
+		method: http.MethodPost, path: "/agents", id: "enrollAgent", tag: "agents", summary: "Enrol an agent",
+		more:   "The answer has the one-time token by which it joins. For an agent that has not joined yet, it replaces the one before.",
+		access: forAdmin, scope: identity.Admin, body: NewAgent{}, status: http.StatusCreated, answer: Enrolment{},
+		refusals: []int{http.StatusNotFound, http.StatusConflict}, serve: enrollAgent,
+	},
+	{
+		method: http.MethodPost, path: "/agents/join", id: "joinAgent", tag: "agents", summary: "Join as an agent that was enrolled",
+		more: "The token says which. What is asked for is a certificate, with which the agent is known from then on. Who tries " +
+			"wrong tokens too often is told to wait (429).",
+		access: forAll, body: AgentJoin{}, status: http.StatusCreated, answer: AgentMembership{},
+		refusals: []int{http.StatusUnauthorized, http.StatusConflict}, serve: joinAgent,
+	},
+	{
+		method: http.MethodGet, path: "/agents/{name}", id: "getAgent", tag: "agents", summary: "One agent",
+		access: forAdmin, scope: identity.Admin, target: "agent", answer: Agent{}, tagged: true, serve: getAgent,
+	},
+	{
+		method: http.MethodPatch, path: "/agents/{name}", id: "changeAgent", tag: "agents", summary: "Change or rename an agent",
+		access: forAdmin, scope: identity.Admin, target: "agent", body: AgentChange{}, answer: Agent{},
+		refusals: []int{http.StatusConflict}, serve: changeAgent,
+	},
+	{
+		method: http.MethodDelete, path: "/agents/{name}", id: "removeAgent", tag: "agents", summary: "Remove an agent",
+		more:   "Its certificate is void, and its link is cut.",
+		access: forAdmin, scope: identity.Admin, target: "agent", refusals: []int{http.StatusConflict}, serve: deleteAgent,
+	},
+	{
+		method: http.MethodPost, path: "/agents/{name}/drain", id: "drainAgent", tag: "agents",
+		summary: "Have an agent end when its streams have",
+		more:    "It takes no new ones. Its service manager starts it again.",
+		access:  forAdmin, scope: identity.Admin, target: "agent", query: []parameter{reasonParameter}, status: http.StatusNoContent,
+		refusals: []int{http.StatusConflict}, serve: drainAgent,
+	},
+	{
+		method: http.MethodPost, path: "/agents/{name}/reload", id: "reloadAgent", tag: "agents",
+		summary: "Have an agent read its configuration again",
+		more:    "A refusal says what is wrong with it; the old one then stays at work.",
+		access:  forAdmin, scope: identity.Admin, target: "agent", status: http.StatusNoContent, serve: reloadAgent,
+	},
+	{
+		method: http.MethodPost, path: "/agents/{name}/tunnel", id: "openTunnel", tag: "agents",
+		summary: "Have an agent open a Mihini tunnel",
+		more:    "This sends TCPRemoteConnect. The agent's own list of what it may dial decides. The answer comes when the tunnel is up.",
+		access:  forAdmin, scope: identity.Admin, target: "agent", body: AgentTunnel{}, status: http.StatusNoContent, serve: openTunnel,
 	},
 }
 

@@ -45,6 +45,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"jackfield/internal/privatefile"
 )
 
 // FileName is the name of the one file of an authority, in its directory.
@@ -77,6 +79,8 @@ type Authority struct {
 
 	changing sync.Mutex // held while the file and current are replaced
 	current  atomic.Pointer[state]
+
+	chains chains
 }
 
 // Open reads the authority in the directory, or makes one if there is none. Its errors say what to do. Two processes must
@@ -120,7 +124,7 @@ func (a *Authority) make() (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s, writePrivate(a.path(), s.text)
+	return s, privatefile.Replace(a.path(), s.text)
 }
 
 func (a *Authority) path() string { return filepath.Join(a.dir, FileName) }
@@ -184,7 +188,7 @@ func (a *Authority) change(next func(*state, time.Time) (*state, error), done st
 	if err != nil {
 		return fmt.Errorf("certificate authority: %w", err)
 	}
-	if err := writePrivate(a.path(), s.text); err != nil {
+	if err := privatefile.Replace(a.path(), s.text); err != nil {
 		return fmt.Errorf("certificate authority: %w", err)
 	}
 	a.current.Store(s)

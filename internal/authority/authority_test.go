@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"jackfield/internal/privatefile"
 )
 
 const day = 24 * time.Hour
@@ -74,7 +76,7 @@ func TestOpenRefusesDamage(t *testing.T) {
 		"empty":                        {nil, "does not begin with a private key"},
 		"zeros":                        {make([]byte, 512), "does not begin with a private key"},
 		"not PEM":                      {[]byte("hello"), "does not begin with a private key"},
-		"too long":                     {bytes.Repeat([]byte("a"), maxFile+1), "bytes"},
+		"too long":                     {bytes.Repeat([]byte("a"), privatefile.MaxSize+1), "bytes"},
 		"key only":                     {key, "0 certificates"},
 		"certificate only":             {root, "does not begin with a private key"},
 		"first half":                   {good.text[:len(good.text)/2], "damaged"},

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"jackfield/internal/privatefile"
 )
 
 // An issuer is an authority of somebody else.
@@ -80,8 +82,8 @@ func TestOwnCertificateRefused(t *testing.T) {
 		"not begun":           {changed(func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Hour) }), "is the clock right?"},
 		"for clients":         {changed(func(c *x509.Certificate) { c.ExtKeyUsage[0] = x509.ExtKeyUsageClientAuth }), "serverAuth"},
 		"without names":       {changed(nameless), "alternative names"},
-		"too long":            {[2][]byte{make([]byte, maxFile+1), key}, "bytes"},
-		"too long a key":      {[2][]byte{cert, make([]byte, maxFile+1)}, "bytes"},
+		"too long":            {[2][]byte{make([]byte, privatefile.MaxSize+1), key}, "bytes"},
+		"too long a key":      {[2][]byte{cert, make([]byte, privatefile.MaxSize+1)}, "bytes"},
 		"two keys, wrong one": {[2][]byte{cert, join(otherKey, key)}, "tls.key: it does not hold the private key"},
 	} {
 		t.Run(name, func(t *testing.T) {

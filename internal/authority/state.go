@@ -13,6 +13,8 @@ import (
 	"math/big"
 	"strings"
 	"time"
+
+	"jackfield/internal/privatefile"
 )
 
 // What stands in PEM (RFC 7468).
@@ -146,8 +148,8 @@ func writeCertificate(w io.Writer, c *x509.Certificate) {
 
 // parseState reads the text of a state, and believes none of it. An old authority whose time is over is left out.
 func parseState(text []byte, now time.Time) (*state, error) {
-	if len(text) > maxFile {
-		return nil, fmt.Errorf("it has more than %d bytes", maxFile)
+	if len(text) > privatefile.MaxSize {
+		return nil, fmt.Errorf("it has more than %d bytes", privatefile.MaxSize)
 	}
 	block, rest := pem.Decode(text)
 	if block == nil || block.Type != typeKey {

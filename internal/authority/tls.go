@@ -2,7 +2,6 @@ package authority
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -114,11 +113,7 @@ func (a *Authority) verify(c tls.ConnectionState) error {
 	certificate := c.PeerCertificates[0]
 	if c.DidResume {
 		now := time.Now()
-		if _, err := certificate.Verify(x509.VerifyOptions{
-			Roots:       a.current.Load().trusted(now),
-			CurrentTime: now,
-			KeyUsages:   []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-		}); err != nil {
+		if err := a.chains.verify(certificate, a.current.Load().trusted(now), now); err != nil {
 			return err
 		}
 	}

@@ -81,9 +81,9 @@ Start with "jackfield demo".`,
 	root.AddCommand(
 		newServe(), newDemo(), newCheck(), newReload(),
 		newLogin(), newLogout(), newStatus(), newContext(), newList(), newConnect(), newForward(), newAudit(), newSSHConfig(),
-		newSessions(), newDisconnect(), newDevices(), newWhy(),
+		newSessions(), newDisconnect(), newDevices(), newAgent(), newWhy(),
 		newUser(), newToken(), newCertificate(), newBackup(), newRestore(),
-		newTCPMUX(), newMapper(), newMihini(), newImport(), newCompletion(), newVersion(), newMan(),
+		newTCPMUX(), newMapper(), newMihini(), newInedo(), newImport(), newCompletion(), newVersion(), newMan(),
 	)
 	return root
 }

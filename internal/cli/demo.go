@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	_ "embed"
@@ -65,6 +66,7 @@ type demo struct {
 	Console string
 	Field   string // where the demo's device dials in
 	Meter   string // its service
+	Edge    string // the service of the demo's agent
 	API     string // where the API is
 	Command string // how the person runs this binary
 }
@@ -88,20 +90,29 @@ func runDemo(ctx context.Context, out, stderr io.Writer) error {
 	if d.Meter, err = serveDemoConsole(ctx, "meter-7"); err != nil {
 		return err
 	}
-	d.Field = freeAddress("0")
-	s, err := d.start(out, stderr)
-	if err != nil {
+	if d.Edge, err = serveDemoConsole(ctx, demoAgent); err != nil {
 		return err
 	}
-	if err := template.Must(template.New("guide").Parse(demoGuide)).Execute(out, d); err != nil {
-		s.Close()
+	d.Field = freeAddress("0")
+	told := &afterwards{out: out}
+	s, err := d.start(told, stderr)
+	if err != nil {
 		return err
 	}
 	var playing sync.WaitGroup
 	defer playing.Wait()
 	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx, nil) }()
 	playing.Go(func() { d.playDevice(ctx) })
-	return s.Run(ctx, nil)
+	err = d.playAgent(ctx, playing.Go)
+	if err == nil {
+		err = told.begin(template.Must(template.New("guide").Parse(demoGuide)), d)
+	}
+	if err != nil {
+		stop()
+	}
+	return errors.Join(err, <-ended)
 }
 
 // start runs the demo's configuration the way serve does, so that what is tried here is what serve would do.
@@ -233,6 +244,37 @@ func demoConsole(conn net.Conn, name string) {
 			return
 		}
 	}
+}
+
+// afterwards holds back what is written until the guide stands above it.
+type afterwards struct {
+	out io.Writer
+
+	mu    sync.Mutex // guards what follows
+	held  bytes.Buffer
+	begun bool
+}
+
+// Write implements io.Writer.
+func (a *afterwards) Write(p []byte) (int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.begun {
+		return a.out.Write(p)
+	}
+	return a.held.Write(p)
+}
+
+// begin writes the guide, and then what was held back.
+func (a *afterwards) begin(guide *template.Template, d *demo) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.begun = true
+	if err := guide.Execute(a.out, d); err != nil {
+		return err
+	}
+	_, err := a.held.WriteTo(a.out)
+	return err
 }
 
 // A narrator tells the person at the terminal what happens to requests.

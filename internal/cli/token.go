@@ -25,7 +25,7 @@ func newToken() *cobra.Command {
 }
 
 func newTokenAdd() *cobra.Command {
-	var flags adminFlags
+	var flags serverFlags
 	var token api.NewToken
 	var scopes []string
 	var lifetime time.Duration
@@ -69,7 +69,7 @@ A one-time token is good for one login and nothing else: give it to somebody who
 }
 
 func newTokenRemove() *cobra.Command {
-	var flags adminFlags
+	var flags serverFlags
 	cmd := &cobra.Command{
 		Use:   "rm ID...",
 		Short: "Revoke tokens",
@@ -84,7 +84,7 @@ func newTokenRemove() *cobra.Command {
 }
 
 func newTokenList() *cobra.Command {
-	var flags adminFlags
+	var flags serverFlags
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "ls [USER]",

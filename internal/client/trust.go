@@ -13,6 +13,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"jackfield/internal/api"
 )
@@ -40,19 +41,25 @@ func Meet(ctx context.Context, serverURL string) (*Introduction, error) {
 	if u.Scheme == "http" {
 		return &Introduction{Known: true, url: serverURL}, nil // of this machine
 	}
-	shown, told, err := askWhoItIs(ctx, serverURL)
+	shown, told, clock, err := askWhoItIs(ctx, serverURL)
 	if err != nil {
 		return nil, err
 	}
 	i := &Introduction{url: serverURL}
-	var refusal error
-	if _, err := verify(shown, u.Hostname(), nil); err == nil {
-		i.Known = true
+	var refusal, late error
+	verified := func(authority *x509.Certificate) error {
+		_, err := verify(shown, u.Hostname(), authority, time.Time{})
+		if isExpired(err) {
+			if _, err := verify(shown, u.Hostname(), authority, clock); err == nil {
+				late = &ClockError{URL: serverURL, Server: clock, Here: time.Now()}
+			}
+		}
+		return err
 	}
+	i.Known = verified(nil) == nil
 	vouches := func(authority *x509.Certificate) bool {
-		_, err := verify(shown, u.Hostname(), authority)
-		refusal = err
-		return err == nil
+		refusal = verified(authority)
+		return refusal == nil
 	}
 	for _, authority := range told {
 		if vouches(authority) {
@@ -64,13 +71,33 @@ func Meet(ctx context.Context, serverURL string) (*Introduction, error) {
 		i.Authorities = append(i.Authorities, last)
 	}
 	if !i.Known && len(i.Authorities) == 0 {
+		if late != nil {
+			return nil, late
+		}
 		return nil, unanswered(serverURL, refusal)
 	}
 	return i, nil
 }
 
-// askWhoItIs returns the certificates of the handshake and those of the server's authorities, which are none if it does not tell.
-func askWhoItIs(ctx context.Context, serverURL string) (shown, told []*x509.Certificate, err error) {
+// A ClockError says that a server's certificate is good by the server's clock, and not by ours.
+type ClockError struct {
+	URL          string
+	Server, Here time.Time
+}
+
+func (e *ClockError) Error() string {
+	return fmt.Sprintf("the clocks of this machine and of %s do not agree, and by this one the server's certificate is not good: here it is"+
+		" %s, there %s: set the one that is wrong, and try again", e.URL, e.Here.UTC().Format(time.RFC3339), e.Server.UTC().Format(time.RFC3339))
+}
+
+func isExpired(err error) bool {
+	invalid, is := errors.AsType[x509.CertificateInvalidError](err)
+	return is && invalid.Reason == x509.Expired // or not good yet
+}
+
+// askWhoItIs returns the certificates of the handshake, those of the server's authorities, which are none if it does not tell, and
+// the time by its clock, which is zero if it does not tell.
+func askWhoItIs(ctx context.Context, serverURL string) (shown, told []*x509.Certificate, clock time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	transport := &http.Transport{TLSClientConfig: &tls.Config{
@@ -79,11 +106,11 @@ func askWhoItIs(ctx context.Context, serverURL string) (shown, told []*x509.Cert
 	defer transport.CloseIdleConnections()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, serverURL+api.Base+"/certificates/authority", nil)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, clock, err
 	}
 	answer, err := transport.RoundTrip(r)
 	if err != nil {
-		return nil, nil, unanswered(serverURL, err)
+		return nil, nil, clock, unanswered(serverURL, err)
 	}
 	defer answer.Body.Close()
 	shown = answer.TLS.PeerCertificates
@@ -91,12 +118,14 @@ func askWhoItIs(ctx context.Context, serverURL string) (shown, told []*x509.Cert
 	if json.NewDecoder(io.LimitReader(answer.Body, maxBundle)).Decode(&authority) == nil {
 		told, _ = parseCertificates(authority.Bundle) // what is none cannot vouch
 	}
-	return shown, told, nil
+	clock, _ = http.ParseTime(answer.Header.Get("Date")) // without one there is no explaining
+	return shown, told, clock, nil
 }
 
-// verify finds chains from the authority, or from the system's, to the certificate that was shown.
-func verify(shown []*x509.Certificate, host string, authority *x509.Certificate) ([][]*x509.Certificate, error) {
-	o := x509.VerifyOptions{DNSName: host, Intermediates: x509.NewCertPool()}
+// verify finds chains from the authority, or from the system's, to the certificate that was shown, as they are good at that time;
+// now, if it is zero.
+func verify(shown []*x509.Certificate, host string, authority *x509.Certificate, at time.Time) ([][]*x509.Certificate, error) {
+	o := x509.VerifyOptions{DNSName: host, Intermediates: x509.NewCertPool(), CurrentTime: at}
 	for _, c := range shown[1:] {
 		o.Intermediates.AddCert(c)
 	}

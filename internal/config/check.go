@@ -86,10 +86,10 @@ func CheckListen(s string) error { return checkListen(s) }
 // CheckAddress says what keeps s from being an address to dial, "host:port".
 func CheckAddress(s string) error { return checkHostPort(s, false) }
 
-// CheckDeviceAddress says what keeps s from being an address that a device dials, "host:port" or ":port".
+// CheckDeviceAddress says what keeps s from being an address that a device or agent dials, "host:port" or ":port".
 func CheckDeviceAddress(s string) error { return checkDeviceDial(s) }
 
-// checkDeviceDial accepts "host:port" where the host may be empty: the device's own.
+// checkDeviceDial accepts "host:port" where the host may be empty: the device's or agent's own.
 func checkDeviceDial(s string) error {
 	if strings.HasPrefix(s, ":") {
 		s = "127.0.0.1" + s
@@ -125,6 +125,14 @@ func checkListenRange(s string) error {
 		return fmt.Errorf(`a range of ports is "FIRST-LAST", of at most %d ports`, maxPorts)
 	}
 	return checkListen(addresses[0])
+}
+
+// withPort adds a port to an address that has none.
+func withPort(s, port string) string {
+	if _, _, err := net.SplitHostPort(s); err == nil {
+		return s
+	}
+	return net.JoinHostPort(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"), port)
 }
 
 func checkHostPort(s string, listen bool) error {

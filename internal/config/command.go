@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -12,7 +13,8 @@ var commandOnly = []string{"`command`"}
 // What is handed to a program at most, well within what any system takes.
 const maxWords = 64 << 10 // bytes of a command, and of the variables of one block
 
-var commandAttributes = []attribute{
+// plainCommandAttributes stand in the services of agents, too, commandAttributes in those of the server only.
+var plainCommandAttributes = []attribute{
 	{
 		name: "command", kind: list{of: "words"},
 		doc: "The route `command`: a program, and its arguments, that is started for each session, as inetd does it. The client is its standard input and output. " +
@@ -23,12 +25,19 @@ var commandAttributes = []attribute{
 		doc: "What the program finds as its own name. Unset: the first word of `command`.",
 	},
 	{
-		name: "mode", kind: word{"plus", "dedicated"}, fallback: "plus", only: commandOnly,
-		doc: "Who sends the `+` of TCPMUX: Jackfield, when the program stands ready (`plus`), or the program itself (`dedicated`).",
-	},
-	{
 		name: "stderr", kind: word{"log", "socket"}, fallback: "log", only: commandOnly,
 		doc: "Where the program's standard error goes: line by line to the server's log, or to the client, as inetd has it.",
+	},
+	{
+		name: "kill_grace", kind: duration{0, 5 * time.Minute}, fallback: "5s", only: commandOnly,
+		doc: "How long the program's process group has, when the session is over, between SIGTERM and SIGKILL.",
+	},
+}
+
+var commandAttributes = slices.Concat(plainCommandAttributes, []attribute{
+	{
+		name: "mode", kind: word{"plus", "dedicated"}, fallback: "plus", only: commandOnly,
+		doc: "Who sends the `+` of TCPMUX: Jackfield, when the program stands ready (`plus`), or the program itself (`dedicated`).",
 	},
 	{
 		name: "sockenv", kind: boolean{}, fallback: "false", only: commandOnly,
@@ -38,26 +47,30 @@ var commandAttributes = []attribute{
 		name: "resolve", kind: boolean{}, fallback: "false", only: commandOnly,
 		doc: "With `sockenv = true`: resolve both addresses, too, and set `LOCALHOST` and `REMOTEHOST`.",
 	},
-	{
-		name: "kill_grace", kind: duration{0, 5 * time.Minute}, fallback: "5s", only: commandOnly,
-		doc: "How long the program's process group has, when the session is over, between SIGTERM and SIGKILL.",
-	},
-}
+})
 
 func (s *section) command() *Command {
+	out := s.plainCommand()
+	if out == nil {
+		return nil
+	}
+	out.Dedicated = s.word("mode") == "dedicated"
+	out.SockEnv, out.Resolve = s.boolean("sockenv"), s.boolean("resolve")
+	if out.Resolve && !out.SockEnv {
+		s.fail(s.attributes["resolve"].Range, "Argument out of place", `"resolve" has no use without sockenv = true.`)
+	}
+	return out
+}
+
+// plainCommand decodes plainCommandAttributes.
+func (s *section) plainCommand() *Command {
 	if !s.has("command") {
 		return nil
 	}
 	out := &Command{
 		Arg0:         s.text("arg0"),
-		Dedicated:    s.word("mode") == "dedicated",
 		StderrSocket: s.word("stderr") == "socket",
-		SockEnv:      s.boolean("sockenv"),
-		Resolve:      s.boolean("resolve"),
 		KillGrace:    s.duration("kill_grace"),
-	}
-	if out.Resolve && !out.SockEnv {
-		s.fail(s.attributes["resolve"].Range, "Argument out of place", `"resolve" has no use without sockenv = true.`)
 	}
 	if words := s.words(len(out.Arg0)); len(words) > 0 {
 		out.Path, out.Args = words[0], words[1:]

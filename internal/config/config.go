@@ -52,6 +52,7 @@ type Config struct {
 	Stations  []*Station
 	Mappers   []*Mapper
 	Devices   []*Device
+	Agents    []*Agent // further ones are enrolled in the store
 	Users     []*User  // further ones may be in the store
 	Groups    []*Group // likewise
 
@@ -115,6 +116,7 @@ type Listener struct {
 	KeyFile         string
 	MinTLS          string // "1.2" or "1.3"
 
+	Agents             bool   // they may come here; of protocol "https" only
 	ClientCertificates string // "off" or "optional"; of protocol "https" only
 	Insecure           bool   // clients may be elsewhere than on this machine; of protocol "http" only
 
@@ -129,7 +131,8 @@ type Listener struct {
 	Where   string
 }
 
-// Service is a named endpoint. It has one of Addresses, Command and Builtin; with Device, one address.
+// Service is a named endpoint. It has one of Addresses, Agent, Command and Builtin; with Device one address, with Agent one
+// or none.
 type Service struct {
 	Name        jackfield.Name
 	Station     *Station // nil without one; its rules come before the service's own, and both must allow
@@ -138,6 +141,7 @@ type Service struct {
 
 	Addresses         []string // each "host:port" or "unix:/path"
 	Device            string   // name of the one that dials; empty: the server does. The address is then "host:port" or ":port"
+	Agent             string   // name of the one that reaches it: at the address, "host:port" or ":port", or else by the service's name
 	DialTimeout       time.Duration
 	SendProxyProtocol string // "v1", "v2", or empty: no header
 	Builtin           string

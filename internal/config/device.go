@@ -122,25 +122,21 @@ func (l *loader) checkDevices() {
 
 // entrances returns the names of the listeners by which a device may come.
 func (l *loader) entrances(d *device) []string {
-	var names []string
 	if d.listeners == nil {
-		for _, from := range l.listeners.order {
-			if from.protocol.links {
-				names = append(names, from.Name)
-			}
-		}
+		names := l.listenersThat(func(from *listener) bool { return from.protocol.linked == "devices" })
 		if len(names) == 0 {
 			l.missing(d.header, "Device without a listener", `There is no listener of protocol "mihini" by which it could come.`)
 		}
 		return names
 	}
+	var names []string
 	for _, reference := range d.listeners {
 		name := strings.ToLower(reference.text)
 		switch found := l.listeners.byName[name]; {
 		case found == nil:
 			l.missing(reference.at, "Unknown listener", "%sthere is no listener of this name.%s", l.source(reference.at), didYouMean(name, l.listeners.names()))
 		case found.Protocol == "": // reported already
-		case !found.protocol.links:
+		case found.protocol.linked != "devices":
 			l.fail(reference.at, "Listener for clients", `Devices come by listeners of protocol "mihini"; this one has %q.`, found.Protocol)
 		default:
 			names = append(names, name)

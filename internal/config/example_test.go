@@ -78,6 +78,29 @@ func TestExampleLoads(t *testing.T) {
 				Linger: 30 * time.Second, StallTimeout: 2 * time.Second, StallBytes: 128 << 10,
 			},
 		},
+		Agents: []*Agent{
+			{
+				Name: "lab-pi", Offers: []string{"*.fpga-*"}, Listeners: []string{"web", "mux"}, Encryption: "none",
+				IdleTimeout: time.Hour, MaxDuration: 24 * time.Hour, Limits: access.Limits{MaxSessions: 20}, Mapper: "corp",
+				Rules: []access.Rule{{Allow: true, Groups: []string{"lab"}}},
+			},
+			{
+				Name: "lab-*", Pattern: true, Listeners: []string{"web"}, Encryption: "ssl",
+				Rules: []access.Rule{{Allow: true, Users: []string{"*"}}},
+			},
+			{
+				Name: "plant-3", Listeners: []string{"web"}, Encryption: "ssl", Address: "10.3.0.9:46336", KeyFile: "reference/plant-3.key",
+				CAFile: "reference/plants.pem", ServerName: "plant-3.example.org",
+			},
+			{
+				Name: "plant-4", Listeners: []string{"web"}, Encryption: "ssl", Address: "10.4.0.9:46337", KeyFile: "reference/plant-4.key",
+				Fingerprint: "a0562b9f7d11e843c5903e6db2f408771caa5e39d0846f12eb9745c8603bfd24",
+			},
+			{
+				Name: "plant-5", Encryption: "aes", Address: "plant-5.example.org:46336",
+				KeyFile: "reference/plant-5.key", AESKeyFile: "reference/plant-5.aes",
+			},
+		},
 		Users: []*User{
 			{
 				Name: "ann", Groups: []string{"lab"}, Admin: true,
@@ -100,7 +123,7 @@ func TestExampleLoads(t *testing.T) {
 			{
 				Name: "web", Protocol: "https", Listen: ":8443", Names: []string{"jackfield.example.org", "10.1.0.9"},
 				CertificateFile: "reference/jackfield.pem", KeyFile: "reference/jackfield.key", MinTLS: "1.2",
-				ClientCertificates: "optional", MaxConnections: 500, MaxConnectionsPerSource: 50,
+				Agents: true, ClientCertificates: "optional", MaxConnections: 500, MaxConnectionsPerSource: 50,
 			},
 			{
 				Name: "proxied", Protocol: "http", Listen: "10.1.0.9:8080", Insecure: true,
@@ -111,6 +134,7 @@ func TestExampleLoads(t *testing.T) {
 			{Name: "field-tls", Protocol: "mihini", Listen: ":2066", TLS: true, Names: []string{"field.example.org"}},
 			{Name: "meter-ports-7001", Protocol: "tcp", Listen: "127.0.0.1:7001", Service: "console", CloseWhenDown: true},
 			{Name: "meter-ports-7002", Protocol: "tcp", Listen: "127.0.0.1:7002", Service: "modbus", CloseWhenDown: true},
+			{Name: "data", Protocol: "agent-data", Listen: "10.1.0.9:8444", Rules: []access.Rule{{Allow: true, From: prefixes("10.1.0.0/16")}}},
 		},
 		Services: []*Service{
 			{Name: "time", Listeners: []string{"mux"}, Builtin: "time"},
@@ -138,6 +162,8 @@ func TestExampleLoads(t *testing.T) {
 			},
 			{Name: "console", Device: "meter-7", Addresses: []string{":23"}, DialTimeout: 10 * time.Second},
 			{Name: "modbus", Device: "meter-7", Addresses: []string{"192.168.1.9:502"}, DialTimeout: 10 * time.Second},
+			{Name: "ssh", Agent: "lab-pi", Listeners: []string{"mux"}, Addresses: []string{":22"}, DialTimeout: 10 * time.Second},
+			{Name: "uptime", Agent: "lab-pi", Listeners: []string{"mux"}, DialTimeout: 5 * time.Second},
 			{
 				Name: "telnet", Addresses: []string{"127.0.0.1:23"}, DialTimeout: 10 * time.Second,
 				IdleTimeout: 30 * time.Minute, MaxDuration: 12 * time.Hour,
@@ -183,13 +209,16 @@ func fillDefaults(l *Listener) {
 func dump(c *Config) string {
 	top := *c
 	top.Listeners, top.Services, top.Stations, top.Mappers, top.Devices, top.Program = nil, nil, nil, nil, nil, Program{}
-	top.Users, top.Groups = nil, nil
+	top.Users, top.Groups, top.Agents = nil, nil, nil
 	lines := []string{fmt.Sprintf("%+v %+v %s", top, *c.Admin, asJSON(c.Program))}
 	for _, m := range c.Mappers {
 		lines = append(lines, fmt.Sprintf("%+v", *m))
 	}
 	for _, d := range c.Devices {
 		lines = append(lines, fmt.Sprintf("%+v", *d))
+	}
+	for _, a := range c.Agents {
+		lines = append(lines, fmt.Sprintf("%+v", *a))
 	}
 	for _, u := range c.Users {
 		lines = append(lines, fmt.Sprintf("%+v", *u))
@@ -254,5 +283,9 @@ func forgetPlaces(c *Config) {
 	}
 	for _, d := range c.Devices {
 		d.Where = ""
+	}
+	for _, a := range c.Agents {
+		a.Where = ""
+		clean(a.Rules)
 	}
 }

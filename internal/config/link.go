@@ -24,6 +24,7 @@ func (l *loader) link() {
 	}
 	l.checkMappers()
 	l.checkDevices()
+	l.checkAgents()
 	l.checkPublished()
 	l.checkWebsites()
 	l.checkIdentity()
@@ -48,8 +49,8 @@ func (l *loader) publishing(references []item) []string {
 		case found == nil:
 			l.missing(reference.at, "Unknown listener", "%sthere is no listener of this name.%s", l.source(reference.at), didYouMean(name, l.listeners.names()))
 		case found.Protocol == "": // reported already
-		case found.protocol.links:
-			l.fail(reference.at, "Listener for devices", `A listener of protocol %q has no clients: devices dial in.`, found.Protocol)
+		case found.protocol.linked != "":
+			l.fail(reference.at, "Listener for "+found.protocol.linked, `A listener of protocol %q has no clients: %s dial in.`, found.Protocol, found.protocol.linked)
 		case !found.protocol.names:
 			l.fail(reference.at, "Listener serves one service", "A listener of protocol %q names its service itself, with its argument %q.",
 				found.Protocol, "service")
@@ -104,6 +105,9 @@ func (l *loader) checkIdentity() {
 	for _, s := range l.stations.order {
 		l.warnAnonymous(s.identity, serving[s.Station])
 	}
+	for _, a := range l.agents.order {
+		l.warnAnonymous(a.identity, l.publishers(a))
+	}
 }
 
 func (l *loader) warnAnonymous(rules []hcl.Range, listeners []*listener) {
@@ -113,4 +117,15 @@ func (l *loader) warnAnonymous(rules []hcl.Range, listeners []*listener) {
 	for _, at := range rules {
 		l.warn(at, "Rule needs an identity", "No listener that this rule is for can tell who the client is, so it never matches.")
 	}
+}
+
+// listenersThat returns the names of the listeners that are wanted.
+func (l *loader) listenersThat(wanted func(*listener) bool) []string {
+	var names []string
+	for _, from := range l.listeners.order {
+		if wanted(from) {
+			names = append(names, from.Name)
+		}
+	}
+	return names
 }

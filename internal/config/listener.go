@@ -13,17 +13,18 @@ import (
 // A protocol is what a listener can speak.
 type protocol struct {
 	name       string
-	names      bool // its clients name the service; otherwise the listener does
-	identifies bool // its clients can prove who they are
-	links      bool // it has no clients: devices dial in
+	names      bool   // its clients name the service; otherwise the listener does
+	identifies bool   // its clients can prove who they are
+	linked     string // it has no clients: "devices" or "agents" dial in
 }
 
 var protocols = []protocol{
 	{name: "tcpmux", names: true},
 	{name: "tcp"},
-	{name: "mihini", links: true},
+	{name: "mihini", linked: "devices"},
 	{name: "https", names: true, identifies: true},
 	{name: "http", names: true, identifies: true},
+	{name: "agent-data", linked: "agents"},
 }
 
 func protocolNames() word {
@@ -60,7 +61,8 @@ var listenerBlock = &block{
 		{
 			name: "protocol", kind: protocolNames(), required: true,
 			doc: "What it speaks: `tcpmux` serves every service that lists this listener, by name; `tcp` serves one; by `mihini` devices dial in, see [device](#device-name). " +
-				"`https` is the API, whose callers prove who they are, and publishes services that list this listener, by HTTP CONNECT; `http` is the same without TLS, for a reverse proxy or tools on this machine.",
+				"`https` is the API, whose callers prove who they are, and publishes services that list this listener, by HTTP CONNECT; `http` is the same without TLS, for a reverse proxy or tools on this machine. " +
+				"To `agent-data`, which is without TLS, come the streams of [agents](#agent-name-or-pattern) with `encryption = \"none\"`; beside `listen` only the blocks `rule` and `proxy_protocol` stand with it.",
 		},
 		{
 			name: "listen", kind: text{what: "`\"HOST:PORT\"`", check: checkListenRange}, required: true, changes: atOnce,
@@ -136,6 +138,7 @@ func (s *section) listener() []*Listener {
 		Where:         s.where(s.header),
 	}
 	s.web(out)
+	out.Agents = p.name == "https" && s.boolean("agents")
 	in := place{}
 	if p.name != "" {
 		s.checkSelected(`"` + p.name + `"`)
@@ -147,6 +150,9 @@ func (s *section) listener() []*Listener {
 	out.Rules = s.rules(in).rules
 	out.ProxyProtocolFrom = s.proxies()
 	out.CloseWhenDown = s.word("when_down") == "accept_close"
+	if p.linked == "agents" {
+		s.refuseSessions(p.name)
+	}
 	if p.name == "tcp" {
 		return s.ports(out, p)
 	}
@@ -155,6 +161,18 @@ func (s *section) listener() []*Listener {
 	}
 	s.declare(out, p, item{})
 	return []*Listener{out}
+}
+
+// refuseSessions reports what says something of sessions or programs where there are none.
+func (s *section) refuseSessions(protocol string) {
+	for _, a := range s.schema.attributes {
+		if s.has(a.name) && !a.required && len(a.only) == 0 {
+			s.fail(s.attributes[a.name].NameRange, "Argument out of place", "%q has no use with protocol = %q.", a.name, protocol)
+		}
+	}
+	for _, b := range s.blocks.OfType(resourcesBlock.name) {
+		s.fail(b.DefRange, "Block out of place", "%q has no use with protocol = %q.", b.Type, protocol)
+	}
 }
 
 // ports makes the listeners of protocol "tcp", one for each port.

@@ -27,6 +27,7 @@ type loader struct {
 	stations  named[station]
 	mappers   named[Mapper]
 	devices   named[device]
+	agents    named[agent]
 	users     named[User]
 	groups    named[Group]
 	attached  []item // names of mappers, where they are attached

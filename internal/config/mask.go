@@ -16,13 +16,14 @@ const passwordHash = "password_hash"
 var (
 	argon2   = regexp.MustCompile(`(\$argon2[^"\s]*)`)
 	userinfo = regexp.MustCompile(`(?:://|\burl\s*=\s*"(?:\w*://)?)([^\n]*)@`) // of a URL: up to the last "@" of the line
+	digits   = regexp.MustCompile(`\b((?:[0-9A-Fa-f]{32}){1,2})\b`)            // a key of 128 or 256 bits
 )
 
 // masked returns src as problems may show it: with asterisks for secrets that stand in the file itself, although they
 // should not. A file that breaks the syntax has them, too, so it goes by words. No place moves.
 func masked(src []byte, path string) []byte {
 	shown := bytes.Clone(src)
-	for _, secret := range []*regexp.Regexp{argon2, userinfo} {
+	for _, secret := range []*regexp.Regexp{argon2, userinfo, digits} {
 		for _, at := range secret.FindAllSubmatchIndex(src, -1) {
 			mask(shown[at[2]:at[3]])
 		}

@@ -20,6 +20,9 @@ func TestMasked(t *testing.T) {
 		"no scheme":        {`url = "ann:pass@host"`, `url = "********@host"`},
 		"of several":       {`url = "nats://a:b@c,d:e@f"`, `url = "nats://*********@f"`},
 		"URL of that name": {`uri = "tls://ann:pass@host"`, `uri = "tls://********@host"`},
+		"key":              {`aes_key = "000102030405060708090a0b0c0d0e0F"`, `aes_key = "********************************"`},
+		"longer key":       {"k = 000102030405060708090a0b0c0d0e0f000102030405060708090a0b0c0d0e0f", "k = ****************************************************************"},
+		"no key":           {`k = "000102030405060708090a0b0c0d0e0f00"`, `k = "000102030405060708090a0b0c0d0e0f00"`},
 		"mail address":     {`user "ann@example.org" {}`, `user "ann@example.org" {}`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -33,7 +33,11 @@ func (n *named[T]) add(name string, at hcl.Range, value *T) (first hcl.Range, ag
 func (n *named[T]) names() []string { return slices.Sorted(maps.Keys(n.byName)) }
 
 func (l *loader) duplicate(kind string, at, first hcl.Range) {
-	l.fail(at, "Duplicate "+kind, "A %s of this name, compared without case, is already defined at %s.", kind, l.where(first))
+	article := "A"
+	if kind == "agent" {
+		article = "An"
+	}
+	l.fail(at, "Duplicate "+kind, "%s %s of this name, compared without case, is already defined at %s.", article, kind, l.where(first))
 }
 
 // labelName returns the block's label in lower case, having checked that it is a DNS label.

@@ -13,6 +13,12 @@ var (
 
 	//go:embed reference/example.hcl
 	referenceExample string
+
+	//go:embed reference/agent.md
+	agentIntro string
+
+	//go:embed reference/agent.hcl
+	agentExample string
 )
 
 // Reference returns docs/configuration.md, made from the schema that files are decoded with.
@@ -22,8 +28,16 @@ func Reference() []byte {
 	out.WriteString(referenceIntro)
 	writeConditions(&out)
 	fmt.Fprintf(&out, "\n## A complete example\n\n```hcl\n%s```\n\n## Blocks and arguments\n", referenceExample)
-	for _, entry := range documented(rootBlock) {
-		writeBlock(&out, entry)
+	blocks := documented(rootBlock)
+	for _, entry := range blocks {
+		writeBlock(&out, entry, "")
+	}
+	out.WriteString(agentIntro)
+	fmt.Fprintf(&out, "\n```hcl\n%s```\n", agentExample)
+	for _, entry := range documented(agentFile) {
+		if find(blocks, entry.block) == nil {
+			writeBlock(&out, entry, " of an agent's file")
+		}
 	}
 	return out.Bytes()
 }
@@ -73,14 +87,15 @@ func (b *block) title() string {
 	return "`" + b.name + "`"
 }
 
-func writeBlock(out *bytes.Buffer, b *documentedBlock) {
+// writeBlock writes about a block, whose heading ends with of.
+func writeBlock(out *bytes.Buffer, b *documentedBlock, of string) {
 	switch {
 	case b.name == "":
-		out.WriteString("\n### The top\n")
+		fmt.Fprintf(out, "\n### The top%s\n", of)
 	case b.label == "":
-		fmt.Fprintf(out, "\n### %s\n", b.name)
+		fmt.Fprintf(out, "\n### %s%s\n", b.name, of)
 	default:
-		fmt.Fprintf(out, "\n### %s %s\n", b.name, b.label)
+		fmt.Fprintf(out, "\n### %s %s%s\n", b.name, b.label, of)
 	}
 	fmt.Fprintf(out, "\n%s\n", b.doc)
 	if len(b.inside) > 0 {

@@ -38,7 +38,7 @@ var rootBlock = &block{
 		mapperAttribute,
 	}, limitAttributes, serverUserAttributes, programAttributes),
 	blocks: []*block{
-		storeBlock, logBlock, auditBlock, adminBlock, resourcesBlock, ruleBlock, listenerBlock, serviceBlock, stationBlock, mapperBlock, deviceBlock,
+		storeBlock, logBlock, auditBlock, adminBlock, resourcesBlock, ruleBlock, listenerBlock, serviceBlock, stationBlock, mapperBlock, deviceBlock, agentBlock,
 		userBlock, groupBlock,
 	},
 }
@@ -80,6 +80,9 @@ func (l *loader) decode(body hcl.Body) *Config {
 	}
 	for _, inner := range s.each(deviceBlock) {
 		c.Devices = append(c.Devices, inner.device())
+	}
+	for _, inner := range s.each(agentBlock) {
+		c.Agents = append(c.Agents, inner.agent())
 	}
 	for _, inner := range s.each(userBlock) {
 		c.Users = append(c.Users, inner.user())

@@ -98,6 +98,13 @@ func TestSecretsAreNotReported(t *testing.T) {
 		`user "a" { password_hash = SECRET }`,
 		`user "a" { password_hash = [SECRET] }`,
 		`user "a" { groups = ["${SECRET}:"] }`,
+		`agent "${SECRET}_" {}`,
+		`agent "a" { offers = ["${SECRET}_"] }`,
+		`agent "a" { encryption = SECRET }`,
+		`agent "a" { address = SECRET }`,
+		`agent "a" { fingerprint = SECRET }`,
+		`agent "a" { server_name = "${SECRET}_" }`,
+		`service "s" { agent = "${SECRET}_" }`,
 		`group "a" { members = ["${SECRET}:"] }`,
 	} {
 		t.Run(s, func(t *testing.T) {
@@ -113,6 +120,7 @@ func TestSecretsAreNotReported(t *testing.T) {
 // Nor does one show a secret that stands in the file, whatever else is wrong beside it.
 func TestSecretsInTheFileAreNotReported(t *testing.T) {
 	const secret = "s3cr3t-v4lue"
+	const key = "00112233445566778899aabbccddeeff" // of 128 bits; two are one of 256
 	for _, s := range []string{
 		`user "a" { password_hash = "SECRET" }`,
 		`user "a b" { password_hash = "$argon2id$v=19$m=8,t=1,p=1$c2l4dGVlbiBieXRlcyBvaw$SECRET" }`,
@@ -126,17 +134,21 @@ func TestSecretsInTheFileAreNotReported(t *testing.T) {
 		`user "a" { password_hash = file("none", "SECRET") }`,
 		"user \"a\" {\npassword_hash = <<X\nSECRET\nX\n}",
 		`user "a" { hash = "$argon2id$SECRET" }`,
+		`agent "a" { key = "KEY" }`,
+		`agent "a" { key_file = "KEYKEY" }`,
+		`agent "a" { fingerprint = ["KEY"] }`,
 		`store { url = "nats://ann:SECRET@host" }`,
 		`store { url = "ann:SECRET@host" }`,
 		`store { url = "http://SECRET@host }`,
 		`store { uri = "nats://ann:SECRET@host" }`,
 	} {
 		t.Run(s, func(t *testing.T) {
-			_, problems := Load(write(t, strings.ReplaceAll(s, "SECRET", secret)))
+			_, problems := Load(write(t, strings.NewReplacer("SECRET", secret, "KEY", key).Replace(s)))
 			if !problems.HasErrors() {
 				t.Fatal("no error")
 			}
 			checkNotReported(t, problems, secret)
+			checkNotReported(t, problems, key)
 		})
 	}
 }

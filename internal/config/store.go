@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 )
 
@@ -106,21 +105,11 @@ func parseStoreURL(s string) (string, error) {
 		case own != scheme:
 			return "", errors.New("all servers must have the same scheme")
 		}
-		address, err := natsAddress(address)
-		if err != nil {
+		address = withPort(address, "4222")
+		if err := checkHostPort(address, false); err != nil {
 			return "", err
 		}
 		servers[i] = scheme + "://" + address
 	}
 	return strings.Join(servers, ","), nil
-}
-
-// natsAddress adds the port that NATS has, if none is there.
-func natsAddress(s string) (string, error) {
-	host, port, err := net.SplitHostPort(s)
-	if err != nil {
-		host, port = strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"), "4222"
-	}
-	s = net.JoinHostPort(host, port)
-	return s, checkHostPort(s, false)
 }

@@ -46,6 +46,10 @@ var webAttributes = []attribute{
 		doc: "Whether a client is asked for a certificate to prove who it is. Browsers ask the person then, so `off` is for them.",
 	},
 	{
+		name: "agents", kind: boolean{}, fallback: "true", only: httpsOnly,
+		doc: "Whether [agents](#agent-name-or-pattern) may enrol and link here.",
+	},
+	{
 		name: "insecure", kind: boolean{}, fallback: "false", only: httpOnly,
 		doc: "Listen for other machines, too. Passwords and tokens are then read by whoever sits on the way. `false`: the host in `listen` must be a loopback address.",
 	},
@@ -93,8 +97,11 @@ func (s *section) checkTLS(out *Listener) {
 }
 
 // checkKeyPair reports a certificate without its key, or the other way around.
-func (s *section) checkKeyPair() {
-	for _, pair := range [][2]string{{"certificate_file", "key_file"}, {"key_file", "certificate_file"}} {
+func (s *section) checkKeyPair() { s.checkPair("certificate_file", "key_file") }
+
+// checkPair reports one of two arguments that stands without the other.
+func (s *section) checkPair(one, other string) {
+	for _, pair := range [][2]string{{one, other}, {other, one}} {
 		if s.has(pair[0]) && !s.has(pair[1]) {
 			s.missing(s.attributes[pair[0]].NameRange, "Missing required argument", "%q is required beside %q.", pair[1], pair[0])
 		}

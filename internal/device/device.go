@@ -27,6 +27,9 @@ type Options struct {
 	// HoldEarlyData is for servers that send a client's first bytes before they ask for its connection, as the original one does.
 	HoldEarlyData bool
 
+	// Linked is called whenever the link is up. May be nil.
+	Linked func()
+
 	Log *slog.Logger
 }
 
@@ -74,6 +77,9 @@ func serve(ctx context.Context, o Options) error {
 		return err
 	}
 	o.Log.Info("linked", "server", o.Server, "local", conn.LocalAddr().String())
+	if o.Linked != nil {
+		o.Linked()
+	}
 	return mihini.NewDevice(conn, o.forLink()).Run(ctx)
 }
 

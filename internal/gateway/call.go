@@ -38,9 +38,6 @@ func (g *Gateway) Visible(ctx context.Context, l *Listener, source netip.AddrPor
 	return v.Visible()
 }
 
-// Publishes says whether the listener has the service.
-func (l *Listener) Publishes(name jackfield.Name) bool { return l.Services[name] != nil }
-
 // visit begins a visit that has taken nothing.
 func (g *Gateway) visit(ctx context.Context, l *Listener, source, local netip.AddrPort) *Visit {
 	v := &Visit{gateway: g, listener: l, ctx: ctx}

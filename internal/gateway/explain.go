@@ -41,7 +41,7 @@ func (g *Gateway) Explain(ctx context.Context, l *Listener, asked jackfield.Requ
 		e.gate(1, at.place, "limits", at.level.Limit)
 	}
 	e.rest(outer, decided)
-	service := l.Services[asked.Service]
+	service := l.Service(asked.Service)
 	if service == nil {
 		e.add(Check{4, "listener." + l.Name, "name", Failed, "", "the listener publishes no service of this name"})
 		return e.checks
@@ -151,12 +151,23 @@ func (e *explanation) mapper(at placed) {
 	e.policy(9, at.place, "mapper", at.level.Mapper)
 }
 
+// A ruleList is a policy that can say of each of its rules why it did not match; empty if one did.
+type ruleList interface {
+	Misses(*jackfield.Request) string
+}
+
 func (e *explanation) policy(step int, place, subject string, p jackfield.Policy) {
 	if p == nil {
 		e.add(Check{step, place, subject, Nothing, "", ""})
 		return
 	}
-	e.decision(step, place, subject, p.Decide(e.ctx, &e.asked))
+	d := p.Decide(e.ctx, &e.asked)
+	if rules, able := p.(ruleList); able && !d.Allow {
+		if missed := rules.Misses(&e.asked); missed != "" {
+			d.Reason += "; what did not match: " + missed
+		}
+	}
+	e.decision(step, place, subject, d)
 }
 
 func (e *explanation) decision(step int, place, subject string, d jackfield.Decision) {

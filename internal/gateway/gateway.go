@@ -17,6 +17,7 @@
 package gateway
 
 import (
+	"iter"
 	"log/slog"
 	"time"
 
@@ -45,6 +46,37 @@ type Listener struct {
 	Protocol string
 	Level    Level
 	Services map[jackfield.Name]*Service // those that it publishes
+
+	// Offered are further ones, which come and go, as those that agents offer; nil: none. The map that it returns does not change.
+	// What has a name of Services is not looked at.
+	Offered func() map[jackfield.Name]*Service
+}
+
+// Service returns the service that the listener publishes by that name; nil if there is none.
+func (l *Listener) Service(name jackfield.Name) *Service {
+	if s := l.Services[name]; s != nil || l.Offered == nil {
+		return s
+	}
+	return l.Offered()[name]
+}
+
+// Published goes through the services that the listener publishes now.
+func (l *Listener) Published() iter.Seq2[jackfield.Name, *Service] {
+	return func(yield func(jackfield.Name, *Service) bool) {
+		for name, s := range l.Services {
+			if !yield(name, s) {
+				return
+			}
+		}
+		if l.Offered == nil {
+			return
+		}
+		for name, s := range l.Offered() {
+			if l.Services[name] == nil && !yield(name, s) {
+				return
+			}
+		}
+	}
 }
 
 // A Service is a named endpoint with what it demands and how it is reached.

@@ -23,7 +23,7 @@ func (v *Visit) Published() []jackfield.Name {
 func (v *Visit) names(keep func(*jackfield.Request, *Service) bool) []jackfield.Name {
 	asked := v.record.Request
 	var names []jackfield.Name
-	for name, service := range v.listener.Services {
+	for name, service := range v.listener.Published() {
 		asked.Service = name
 		if keep(&asked, service) {
 			names = append(names, name)

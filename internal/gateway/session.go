@@ -145,11 +145,22 @@ func (s *Session) Serve() jackfield.End {
 	case jackfield.Program:
 		end = s.join(ctx, stream.Bare(), relay.Options{Program: true})
 		end.Details = join(end.Details, stream.Wait())
+	case jackfield.Linked:
+		end = s.joinLinked(ctx, stream)
 	default:
 		end = s.join(ctx, stream, relay.Options{})
 	}
 	s.close(end)
 	return end
+}
+
+// joinLinked joins a stream that ends with its link, at the latest.
+func (s *Session) joinLinked(ctx context.Context, stream jackfield.Linked) jackfield.End {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	link := stream.Link()
+	defer context.AfterFunc(link, func() { cancel(context.Cause(link)) })()
+	return s.join(ctx, stream.Bare(), relay.Options{})
 }
 
 func (s *Session) join(ctx context.Context, stream jackfield.Stream, o relay.Options) jackfield.End {

@@ -75,7 +75,7 @@ func (v *Visit) open(name string, client jackfield.Stream) (*Session, error) {
 	if err := v.checkOuterACLs(); err != nil {
 		return nil, err
 	}
-	service := v.listener.Services[parsed]
+	service := v.listener.Service(parsed)
 	if service == nil {
 		return nil, jackfield.Refuse(jackfield.NotFound, notFound, invalid)
 	}
@@ -191,7 +191,7 @@ func (g *Gateway) Allows(ctx context.Context, l *Listener, running jackfield.Req
 	if err := v.checkOuterACLs(); err != nil {
 		return err
 	}
-	service := l.Services[running.Service]
+	service := l.Service(running.Service)
 	if service == nil {
 		return errNotPublished
 	}

@@ -184,7 +184,7 @@ func (f *failures[K]) forget(key K) {
 }
 
 var (
-	errSlowed  = errors.New("the delay after wrong passwords is not over")
+	errSlowed  = errors.New("the delay after wrong secrets is not over")
 	errRunning = errors.New("a password from the same source is being hashed")
 	errNoPlace = fmt.Errorf("%d passwords are being hashed already", maxComputations)
 )

@@ -1,4 +1,5 @@
-// Package link keeps the links of those who reach services for us: devices, which dialled in and speak the Mihini protocol.
+// Package link keeps the links of those who reach services for us: devices, which dialled in and speak the Mihini protocol, and
+// agents, which are Jackfield (agents.go).
 //
 //	link, ctx, err := devices.Enter(ctx, link.Arrival{Device: "meter-7", Source: source}, server)
 //	defer link.Leave()
@@ -52,7 +53,7 @@ type Devices struct {
 	mu       sync.Mutex
 	links    map[string]*Link       // guarded by mu, by device
 	replaced map[string][]time.Time // guarded by mu: when links of a device were replaced, those of the last ReplacementTime
-	watchers []func()               // guarded by mu
+	watchers watchers
 }
 
 // NewDevices returns an empty table.
@@ -92,7 +93,7 @@ func (d *Devices) Enter(ctx context.Context, a Arrival, server *mihini.Server) (
 	ctx, cancel := context.WithCancelCause(ctx)
 	l := &Link{Arrival: a, Since: time.Now(), server: server, cancel: cancel, devices: d}
 	d.links[a.Device] = l
-	d.tell()
+	d.watchers.tell()
 	return l, ctx, nil
 }
 
@@ -120,7 +121,7 @@ func (l *Link) Leave() {
 	defer d.mu.Unlock()
 	if d.links[l.Device] == l {
 		delete(d.links, l.Device)
-		d.tell()
+		d.watchers.tell()
 	}
 }
 
@@ -177,32 +178,4 @@ func (d *Devices) Cut(why func(Arrival) error) {
 }
 
 // Watch has f called, in a goroutine of its own, at once and after devices have come or gone. Calls may be fewer than changes.
-func (d *Devices) Watch(ctx context.Context, f func()) {
-	changed := make(chan struct{}, 1)
-	changed <- struct{}{}
-	d.mu.Lock()
-	d.watchers = append(d.watchers, func() {
-		select {
-		case changed <- struct{}{}:
-		default:
-		}
-	})
-	d.mu.Unlock()
-	go func() {
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-changed:
-				f()
-			}
-		}
-	}()
-}
-
-// tell tells the watchers. It is called with mu held.
-func (d *Devices) tell() {
-	for _, watcher := range d.watchers {
-		watcher()
-	}
-}
+func (d *Devices) Watch(ctx context.Context, f func()) { d.watchers.watch(ctx, f) }

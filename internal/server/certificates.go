@@ -31,19 +31,30 @@ func (c certificates) Issue(ctx context.Context, request []byte, kind, name stri
 		}
 		subject.Name, userID = user.Name, user.ID
 	}
-	signed, err := c.state.authority.Sign(request, subject, lifetime)
+	signed, entry, err := c.sign(ctx, request, subject, userID, lifetime)
 	if err != nil {
-		return api.IssuedCertificate{}, jackfield.Refuse(jackfield.Invalid, err.Error(), nil)
+		return api.IssuedCertificate{}, err
+	}
+	return api.IssuedCertificate{Certificate: c.describe(entry), PEM: string(signed)}, nil
+}
+
+// sign has a certificate signed, which it returns in PEM, and remembers it.
+func (s *Server) sign(ctx context.Context, request []byte, subject authority.Subject, userID string, lifetime time.Duration) (
+	[]byte, ledger.Entry, error,
+) {
+	signed, err := s.state.authority.Sign(request, subject, lifetime)
+	if err != nil {
+		return nil, ledger.Entry{}, jackfield.Refuse(jackfield.Invalid, err.Error(), nil)
 	}
 	entry := ledger.Entry{
 		Serial: signed.Serial, Kind: subject.Kind, Name: subject.Name, UserID: userID,
-		Authority: c.state.authority.Fingerprint(), Issued: time.Now().UTC(), NotAfter: signed.NotAfter.UTC(),
+		Authority: s.state.authority.Fingerprint(), Issued: time.Now().UTC(), NotAfter: signed.NotAfter.UTC(),
 	}
-	if err := c.state.ledger.Add(ctx, entry); err != nil {
-		return api.IssuedCertificate{}, err
+	if err := s.state.ledger.Add(ctx, entry); err != nil {
+		return nil, ledger.Entry{}, err
 	}
-	c.log.Info("certificate issued", "serial", entry.Serial, "for", subject.String(), "not_after", entry.NotAfter)
-	return api.IssuedCertificate{Certificate: c.describe(entry), PEM: string(signed.PEM)}, nil
+	s.log.Info("certificate issued", "serial", entry.Serial, "for", subject.String(), "not_after", entry.NotAfter)
+	return signed.PEM, entry, nil
 }
 
 func (c certificates) describe(e ledger.Entry) api.Certificate {
@@ -53,7 +64,7 @@ func (c certificates) describe(e ledger.Entry) api.Certificate {
 }
 
 // void says whether a certificate is good for nothing any more, though it may not have expired: it was revoked, its authority is
-// not accepted, or its user is not there.
+// not accepted, its user is not there, or its agent is not there or has another one.
 func (s *state) void(e ledger.Entry) bool {
 	if !e.Revoked.IsZero() {
 		return true
@@ -61,11 +72,25 @@ func (s *state) void(e ledger.Entry) bool {
 	if _, overlap := s.authority.OldUntil(); !overlap && e.Authority != s.authority.Fingerprint() {
 		return true
 	}
-	if e.Kind != authority.User {
-		return false
+	switch e.Kind {
+	case authority.User:
+		user, err := s.directory.User(e.Name)
+		return err != nil || user.ID != e.UserID
+	case authority.Agent:
+		_, there := s.agents.Holder(e.Serial)
+		return !there
 	}
-	user, err := s.directory.User(e.Name)
-	return err != nil || user.ID != e.UserID
+	return false
+}
+
+// refused is asked at every handshake. Of users, the directory is asked when they make a call.
+func (s *state) refused(subject authority.Subject, serial string) bool {
+	if subject.Kind == authority.Agent {
+		if _, there := s.agents.Holder(serial); !there {
+			return true
+		}
+	}
+	return s.ledger.Void(subject, serial)
 }
 
 func (c certificates) Issued(context.Context) ([]api.Certificate, error) {

@@ -16,6 +16,7 @@ func Check(c *config.Config) []error {
 	b := builder{ // starts nothing
 		limits:   new(access.LimitTable),
 		devices:  link.NewDevices(),
+		agents:   link.NewAgents(),
 		mappers:  &mapper.Table{Log: slog.New(slog.DiscardHandler)},
 		launcher: new(command.Launcher),
 		log:      slog.New(slog.DiscardHandler),

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"jackfield"
@@ -18,9 +19,11 @@ import (
 	"jackfield/internal/link"
 	"jackfield/internal/listen"
 	"jackfield/internal/listen/https"
+	"jackfield/internal/listen/inedo"
 	"jackfield/internal/listen/tcp"
 	"jackfield/internal/listen/tcpmux"
 	"jackfield/internal/proxyproto"
+	"jackfield/internal/route/agent"
 	"jackfield/internal/route/builtin"
 	"jackfield/internal/route/command"
 	"jackfield/internal/route/dial"
@@ -52,6 +55,8 @@ type builder struct {
 	limits   *access.LimitTable
 	mappers  *mapper.Table
 	devices  *link.Devices
+	agents   *link.Agents
+	offers   *offers
 	launcher *command.Launcher
 	log      *slog.Logger
 
@@ -83,6 +88,11 @@ func (b *builder) build(c *config.Config) (*generation, error) {
 		g.servers = append(g.servers, g.server(l))
 	}
 	g.checkUnpublished()
+	for _, a := range c.Agents {
+		if a.Inbound() {
+			g.checkInbound(a)
+		}
+	}
 	if err := peopleOf(c).Check(); err != nil {
 		g.fail(err)
 	}
@@ -190,6 +200,10 @@ func (g *generation) route(l *config.Listener, s *config.Service) (jackfield.Rou
 		return builtin.New(s.Builtin)
 	case s.Command != nil:
 		return newCommand(s.Command, g.config.ProgramOf(l, s), g.launcher, g.log)
+	case s.Agent != "" && len(s.Addresses) > 0:
+		return agent.Address(g.agents, s.Agent, withHost(s.Addresses[0])), nil
+	case s.Agent != "":
+		return agent.Offered(g.agents, s.Agent, s.Name), nil
 	case s.Device != "":
 		return mihini.New(g.devices, s.Device, s.Addresses[0])
 	}
@@ -206,6 +220,9 @@ func (g *generation) server(l *config.Listener) *listen.Server {
 		Protocol: l.Protocol,
 		Level:    g.level("listener."+l.Name, l.Rules, l.Limits, l.Mapper),
 		Services: g.published(l),
+	}
+	if g.offers != nil {
+		listener.Offered = g.offers.at(l.Name)
 	}
 	g.listeners[l.Name] = listener
 	return &listen.Server{
@@ -253,6 +270,8 @@ func (g *generation) handler(l *config.Listener, listener *gateway.Listener) lis
 		return g.deviceHandler(l, listener)
 	case "https", "http":
 		return g.webHandler(l, listener)
+	case "agent-data":
+		return inedo.Plain{Handler: g.agentHandler(listener)}
 	}
 	return &tcpmux.Handler{
 		Gateway:       g.gateway,
@@ -272,4 +291,12 @@ func (g *generation) hasLimitMessage(l *config.Listener) bool {
 		}
 	}
 	return message != ""
+}
+
+// withHost completes ":port", which means the agent's own machine.
+func withHost(address string) string {
+	if strings.HasPrefix(address, ":") {
+		return "127.0.0.1" + address
+	}
+	return address
 }

@@ -4,9 +4,15 @@ import (
 	"io/fs"
 	"log/slog"
 
+	"jackfield"
 	"jackfield/internal/config"
 	"jackfield/internal/route/command"
 )
+
+// NewCommand makes the route of a service that is a program, outside of a server.
+func NewCommand(c *config.Command, p config.Program, launcher *command.Launcher, log *slog.Logger) (jackfield.Route, error) {
+	return newCommand(c, p, launcher, log)
+}
 
 // newCommand makes the route of a service that is a program, as one listener publishes it: the listener may say what it
 // runs with, too.

@@ -34,14 +34,21 @@ func (p published) Services(ctx context.Context, v api.Viewer) []api.Service {
 			})
 		}
 	}
+	for name, offered := range p.offers.list() {
+		if reach[name] != nil || v.Admin {
+			list = append(list, api.Service{
+				Name: name, State: api.Available, Reach: reach[name], Route: offered.service.Route.String(),
+			})
+		}
+	}
 	return list
 }
 
 // seen returns the names of the services of a listener that the viewer may use there.
 func (g *generation) seen(ctx context.Context, l *config.Listener, listener *gateway.Listener, v api.Viewer) []jackfield.Name {
 	if v.Admin {
-		names := make([]jackfield.Name, 0, len(listener.Services))
-		for name := range listener.Services {
+		var names []jackfield.Name
+		for name := range listener.Published() {
 			names = append(names, name)
 		}
 		return names
@@ -69,15 +76,25 @@ func (p published) reach(g *generation, index int, name jackfield.Name) api.Reac
 	return r
 }
 
-// stateOf tells whether a service can be reached, as far as the server knows: devices are watched, addresses are not.
+// stateOf tells whether a service can be reached, as far as the server knows: devices and agents are watched, addresses are not.
 func (s *Server) stateOf(service *config.Service) api.State {
 	switch {
+	case service.Agent != "":
+		return s.stateByAgent(service)
 	case service.Device != "" && !s.devices.Connected(service.Device):
 		return api.Away
 	case service.Device != "" || service.Builtin != "":
 		return api.Available
 	}
 	return api.Unknown
+}
+
+func (s *Server) stateByAgent(service *config.Service) api.State {
+	l := s.agents.Link(service.Agent)
+	if l == nil || len(service.Addresses) == 0 && !l.Offers(string(service.Name)) {
+		return api.Away
+	}
+	return api.Available
 }
 
 func (p published) Lease(station string) string {

@@ -61,11 +61,18 @@ type Server struct {
 	metrics  *metrics.Metrics
 	sockets  *listen.Sockets
 	devices  *link.Devices
-	ctx      context.Context         // of what the sockets serve
-	cut      context.CancelCauseFunc // ends ctx
-	running  sync.WaitGroup          // what ends with ctx
-	admins   []*admin.Server
-	ready    atomic.Bool
+	links    agentLinks
+	agents   *link.Agents
+	offers   *offers
+	dialling dialling
+
+	agentBytes agentBytes
+
+	ctx     context.Context         // of what the sockets serve
+	cut     context.CancelCauseFunc // ends ctx
+	running sync.WaitGroup          // what ends with ctx
+	admins  []*admin.Server
+	ready   atomic.Bool
 
 	reloading sync.Mutex // held during a reload; before mu
 	restoring sync.Mutex // held during a restore
@@ -117,6 +124,8 @@ func Start(o Options) (_ *Server, err error) {
 	}
 	s.followDevices(s.ctx)
 	s.tellDevices(s.ctx)
+	s.tellAgents(s.ctx)
+	s.followRoll(s.ctx)
 	s.running.Go(func() { s.api.Run(s.ctx) })
 	return s, nil
 }
@@ -160,7 +169,9 @@ func (s *Server) open(o Options) error {
 	}
 	s.sessions = gateway.NewSessions(s.instance.run())
 	s.metrics = metrics.New(s.version)
-	s.devices = link.NewDevices()
+	s.devices, s.agents = link.NewDevices(), link.NewAgents()
+	s.links = liveLinks{s}
+	s.offers = newOffers(s)
 	s.metrics.Register(deviceMetrics{s.devices})
 	s.launcher = command.NewLauncher()
 	s.hub = api.NewHub()
@@ -170,6 +181,8 @@ func (s *Server) open(o Options) error {
 		gateway:  gateway.Gateway{Sessions: s.sessions, Recorder: s.recorder(o.Recorder), Log: s.log},
 		limits:   new(access.LimitTable),
 		devices:  s.devices,
+		agents:   s.agents,
+		offers:   s.offers,
 		mappers:  &mapper.Table{Log: s.log, Observe: s.observeMapper},
 		launcher: s.launcher,
 		state:    s.state,
@@ -195,6 +208,7 @@ func (s *Server) newAPI() *api.Server {
 		Services:      published{s},
 		Sessions:      control,
 		Devices:       control,
+		Agents:        agents{s},
 		Configuration: control,
 		Journal:       journal.NewReader(s.state.records),
 		Certificates:  certificates{s},
@@ -208,7 +222,7 @@ func (s *Server) observeMapper(name string, outcome mapper.Outcome, took time.Du
 
 // recorder tells the audit log first: it alone can fail.
 func (s *Server) recorder(extra jackfield.Recorder) jackfield.Recorder {
-	all := []jackfield.Recorder{s.state.audit, s.metrics, s.hub.Recorder()}
+	all := []jackfield.Recorder{s.state.audit, s.metrics, s.hub.Recorder(), &s.agentBytes}
 	if extra != nil {
 		all = append(all, extra)
 	}
@@ -255,6 +269,9 @@ func (s *Server) install(c *config.Config) error {
 	}
 	s.current = next
 	s.number++
+	s.offers.renew(next)
+	s.running.Go(s.followOffers)
+	s.dialAgents(c)
 	for _, l := range next.servers {
 		if address := s.sockets.Addr(l); address != nil {
 			s.log.Info("listening", "listener", l.Name, "protocol", next.listeners[l.Name].Protocol,

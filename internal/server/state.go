@@ -16,6 +16,7 @@ import (
 	"jackfield/internal/authority"
 	"jackfield/internal/authority/ledger"
 	"jackfield/internal/config"
+	"jackfield/internal/enrolment"
 	"jackfield/internal/identity"
 	"jackfield/internal/store"
 	"jackfield/internal/store/jetstream"
@@ -35,6 +36,7 @@ const storePatience = 30 * time.Second
 type state struct {
 	store     store.Store
 	ledger    *ledger.Ledger
+	agents    *enrolment.Roll
 	authority *authority.Authority
 	directory *identity.Directory
 	records   store.Journal   // of the audit
@@ -64,8 +66,11 @@ func openState(c *config.Config, name string, log *slog.Logger) (_ *state, err e
 	if s.ledger, err = ledger.Open(ctx, s.store, log); err != nil {
 		return nil, err
 	}
+	if s.agents, err = enrolment.Open(ctx, s.store, log); err != nil {
+		return nil, err
+	}
 	s.authority, err = authority.Open(authority.Options{
-		Dir: filepath.Join(c.DataDir, authorityDir), Revoked: s.ledger.Void, Log: log,
+		Dir: filepath.Join(c.DataDir, authorityDir), Revoked: s.refused, Log: log,
 	})
 	if err != nil {
 		return nil, err
@@ -258,6 +263,9 @@ func (s *state) close() {
 	}
 	if s.directory != nil {
 		s.directory.Close()
+	}
+	if s.agents != nil {
+		s.agents.Close()
 	}
 	if s.ledger != nil {
 		s.ledger.Close()

@@ -19,9 +19,6 @@ import (
 	"jackfield/internal/listen/https"
 )
 
-// protocolsOfHTTP are what a port of protocol "https" speaks, the best first (ALPN).
-var protocolsOfHTTP = []string{"h2", "http/1.1"}
-
 // webHandler makes the handler of a listener of protocol "https" or "http". It is closed when the generation retires.
 func (g *generation) webHandler(l *config.Listener, listener *gateway.Listener) listen.Handler {
 	o := https.Options{
@@ -35,7 +32,8 @@ func (g *generation) webHandler(l *config.Listener, listener *gateway.Listener) 
 		Log:      g.log,
 	}
 	if l.Protocol == "https" {
-		config, err := g.tls(l, authority.ClientCertificates(l.ClientCertificates), protocolsOfHTTP)
+		o.ALPN = g.agentProtocols(l, listener)
+		config, err := g.tls(l, authority.ClientCertificates(l.ClientCertificates), https.Protocols(o.ALPN))
 		if err != nil {
 			g.fail(fmt.Errorf("%s: listener %q: %w", l.Where, l.Name, err))
 		}
@@ -58,7 +56,7 @@ func (g *generation) webHandler(l *config.Listener, listener *gateway.Listener) 
 func (g *generation) websites(l *gateway.Listener) map[jackfield.Name]bool {
 	websites := make(map[jackfield.Name]bool)
 	for _, s := range g.config.Services {
-		if s.Web && l.Publishes(s.Name) {
+		if s.Web && (l.Service(s.Name) != nil) {
 			websites[s.Name] = true
 		}
 	}

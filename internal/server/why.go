@@ -51,7 +51,7 @@ func (g *generation) asked(name string, service jackfield.Name) (*gateway.Listen
 	}
 	var publishing []string
 	for name, l := range g.listeners {
-		if l.Services[service] != nil {
+		if l.Service(service) != nil {
 			publishing = append(publishing, name)
 		}
 	}

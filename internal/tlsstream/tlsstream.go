@@ -28,13 +28,16 @@ import (
 
 // Server is tls.Server for a connection that Of will be asked for.
 func Server(conn *net.TCPConn, config *tls.Config) *tls.Conn {
-	return tls.Server(newSocket(conn), config)
+	return tls.Server(Below(conn), config)
 }
 
 // Client is tls.Client for a connection that Of will be asked for.
 func Client(conn *net.TCPConn, config *tls.Config) *tls.Conn {
-	return tls.Client(newSocket(conn), config)
+	return tls.Client(Below(conn), config)
 }
+
+// Below returns what has to lie below a *tls.Conn that somebody else makes, for Of to know it.
+func Below(conn *net.TCPConn) net.Conn { return newSocket(conn) }
 
 // Of returns the stream of a connection that Server or Client made; another one ends as crypto/tls has it.
 func Of(conn *tls.Conn) *Stream {

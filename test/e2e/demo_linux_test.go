@@ -14,12 +14,13 @@ import (
 // What the commands that the demo prints must say, in the order in which they are printed: something in a command, and something
 // that it says then.
 var demoCommands = []struct{ command, says string }{
-	{"help", "console.fpga-1\r\ndaytime\r\necho\r\nlounge\r\nmeter\r\nweb\r\n"},
+	{"help", "console.edge-7\r\nconsole.fpga-1\r\ndaytime\r\necho\r\nlounge\r\nmeter\r\nweb\r\n"},
 	{"echo", "+\r\nhello\n"},
 	{"curl http:", "Hello from a web server"},
 	{"secret", "-service not available ["},
 	{"lounge", "+\r\n"},
 	{"meter", "you said \"read\""},
+	{"console.edge-7", "you said \"status\""},
 	{"export XDG_CONFIG_HOME=", ""},
 	{" login https:", "logged in to https://127.0.0.1:"},
 	{" ls", "console.fpga-1"},
@@ -29,6 +30,7 @@ var demoCommands = []struct{ command, says string }{
 	{" audit", "call     POST /api/v1/login"},
 	{" logout", "logged out of https://127.0.0.1:"},
 	{" devices ", "connected"},
+	{" agent ls ", "connected"},
 	{" user add ", "ada added"},
 	{" token add ", "Token "},
 	{" certificate authority ", "SHA-256 of the first"},

@@ -22,7 +22,7 @@ func testDebian(t *testing.T, dir string) {
 	before := r.tree(t)
 	r.install(t, deb(t, dir, version))
 	r.expectInstalled(t, version)
-	if said := r.run(t, "systemd-analyze", "verify", "jackfield.service", "jackfield.socket"); said != "" {
+	if said := r.run(t, "systemd-analyze", "verify", "jackfield.service", "jackfield.socket", "jackfield-agent.service"); said != "" {
 		t.Errorf("systemd has something against the units:\n%s", said)
 	}
 	u := parseUnit(t, read(t, r.dir, "usr/lib/systemd/system/jackfield.service"))

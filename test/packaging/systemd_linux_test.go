@@ -24,7 +24,8 @@ func testSystemd(t *testing.T, dir string) {
 		loaded    = "daemon-reload"
 		started   = "start jackfield.service"
 		restarted = "restart jackfield.service"
-		stopped   = "stop jackfield.socket jackfield.service"
+		agent     = "restart jackfield-agent.service"
+		stopped   = "stop jackfield.socket jackfield.service jackfield-agent.service"
 	)
 	r := newRoot(t)
 	if err := os.MkdirAll(filepath.Join(r.dir, "run/systemd/system"), 0o755); err != nil {
@@ -36,12 +37,12 @@ func testSystemd(t *testing.T, dir string) {
 	r.install(t, deb(t, dir, version))
 	r.expectCalls(t, "install", loaded, started)
 	r.install(t, deb(t, dir, later))
-	r.expectCalls(t, "upgrade", loaded, restarted)
+	r.expectCalls(t, "upgrade", loaded, restarted, agent)
 
 	good := read(t, r.dir, configuration)
 	r.write(t, configuration, good+"no_such = 1\n", 0o644)
 	out := r.install(t, deb(t, dir, version))
-	r.expectCalls(t, "upgrade with a configuration that is not accepted", loaded)
+	r.expectCalls(t, "upgrade with a configuration that is not accepted", loaded, agent)
 	if !strings.Contains(out, "no_such") || !strings.Contains(out, "the server was not restarted") {
 		t.Errorf("the upgrade says\n%s", out)
 	}

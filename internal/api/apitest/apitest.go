@@ -46,6 +46,7 @@ type Server struct {
 	Directory *identity.Directory
 	Hub       *api.Hub
 	Fake      *Fake
+	Agents    *Agents
 	Log       *Buffer // what was logged, at every level
 	URL       string
 
@@ -77,7 +78,7 @@ func NewWith(t testing.TB, setup Setup) *Server {
 		t.Fatal(err)
 	}
 	s := &Server{Directory: directory, Hub: api.NewHub(), Log: &Buffer{}}
-	s.Fake = newFake(s.Hub)
+	s.Fake, s.Agents = newFake(s.Hub), newAgents()
 	log := slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.journal = journal.NewWriter(records, journal.Options{Server: "test", Log: log})
 	var ids atomic.Int64
@@ -87,7 +88,7 @@ func NewWith(t testing.TB, setup Setup) *Server {
 		NewID:     func() string { return "id-" + strconv.FormatInt(ids.Add(1), 10) },
 		Audit:     s.Fake.call,
 		Hub:       s.Hub,
-		Directory: directory, Services: s.Fake, Sessions: s.Fake, Devices: s.Fake, Configuration: s.Fake,
+		Directory: directory, Services: s.Fake, Sessions: s.Fake, Devices: s.Fake, Agents: s.Agents, Configuration: s.Fake,
 		Journal: journal.NewReader(records), Certificates: s.Fake, Backups: s.Fake,
 	}
 	if setup.Options != nil {

@@ -75,6 +75,24 @@ func TestClientDoesEverything(t *testing.T) {
 		{"Devices", func(ctx context.Context) error { return drop(admin.Devices(ctx)) }},
 		{"Device", func(ctx context.Context) error { return drop(admin.Device(ctx, "meter-8")) }},
 		{"CutDevice", func(ctx context.Context) error { return admin.CutDevice(ctx, "meter-7", "") }},
+		{"Agents", func(ctx context.Context) error { return drop(admin.Agents(ctx)) }},
+		{"Agent", func(ctx context.Context) error { return drop(admin.Agent(ctx, "roof-1")) }},
+		{"EnrollAgent", func(ctx context.Context) error {
+			return drop(admin.EnrollAgent(ctx, api.NewAgent{Name: "edge-8", Offers: &[]string{"console.*"}, Lifetime: api.Duration(time.Hour)}))
+		}},
+		{"ChangeAgent", func(ctx context.Context) error {
+			name := "edge-9"
+			return drop(admin.ChangeAgent(ctx, "edge-8", api.AgentChange{Name: &name}))
+		}},
+		{"RemoveAgent", func(ctx context.Context) error { return admin.RemoveAgent(ctx, "edge-9") }},
+		{"JoinAgent", func(ctx context.Context) error {
+			return drop(s.Client(t, "").JoinAgent(ctx, api.AgentJoin{Token: apitest.JoinToken, Request: "x"}))
+		}},
+		{"DrainAgent", func(ctx context.Context) error { return admin.DrainAgent(ctx, "roof-1", "täglich & more") }},
+		{"ReloadAgent", func(ctx context.Context) error { return admin.ReloadAgent(ctx, "roof-1") }},
+		{"OpenTunnel", func(ctx context.Context) error {
+			return admin.OpenTunnel(ctx, "roof-1", api.AgentTunnel{LocalAddress: "127.0.0.1", LocalPort: 22})
+		}},
 		{"Why", func(ctx context.Context) error {
 			return drop(admin.Why(ctx, api.Question{Service: "time", Source: netip.MustParseAddr("192.0.2.7")}))
 		}},

@@ -93,6 +93,7 @@ listener "web" {
   key_file                   = "jackfield.key"
   min_tls                    = "1.2"
   client_certificates        = "optional"
+  agents                     = true
   max_connections            = 500
   max_connections_per_source = 50
 }
@@ -216,6 +217,62 @@ service "console" {
 service "modbus" {
   device  = "meter-7"
   address = "192.168.1.9:502" # on its network
+}
+
+agent "lab-pi" {
+  offers       = ["*.fpga-*"] # besides what its enrolment says
+  listeners    = ["web", "mux"]
+  encryption   = "none" # its network is to be trusted
+  max_sessions = 20
+  idle_timeout = "1h"
+  max_duration = "24h"
+  mapper       = "corp"
+
+  rule "allow" { groups = ["lab"] }
+}
+
+agent "lab-*" {
+  rule "allow" { users = ["*"] }
+}
+
+listener "data" {
+  protocol = "agent-data"
+  listen   = "10.1.0.9:8444"
+
+  rule "allow" { from = ["10.1.0.0/16"] }
+}
+
+# The server dials these three.
+agent "plant-3" {
+  address     = "10.3.0.9"
+  key_file    = "plant-3.key"
+  ca_file     = "plants.pem"
+  server_name = "plant-3.example.org"
+}
+
+agent "plant-4" {
+  address     = "10.4.0.9:46337"
+  key_file    = "plant-4.key"
+  fingerprint = "a0:56:2b:9f:7d:11:e8:43:c5:90:3e:6d:b2:f4:08:77:1c:aa:5e:39:d0:84:6f:12:eb:97:45:c8:60:3b:fd:24"
+}
+
+agent "plant-5" {
+  address      = "plant-5.example.org"
+  encryption   = "aes"
+  key_file     = "plant-5.key"
+  aes_key_file = "plant-5.aes"
+}
+
+service "ssh" {
+  listeners = ["mux"]
+  agent     = "lab-pi"
+  address   = ":22" # if the agent's own list has it
+}
+
+service "uptime" {
+  listeners    = ["mux"]
+  agent        = "lab-pi" # which offers a service of this name
+  dial_timeout = "5s"
 }
 
 service "telnet" {

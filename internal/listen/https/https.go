@@ -175,7 +175,10 @@ func (h *Handler) Serve(ctx context.Context, c *listen.Client) {
 		h.serveHTTP(ctx, &connection{client: c, conn: &guard{Stream: c.Conn}, leave: leave, arrived: arrived})
 		return
 	}
-	conn := h.handshake(ctx, c)
+	// In a goroutine of its own: a handshake takes a deep stack, and ours, which would grow with it, may last for days.
+	shaken := make(chan *tls.Conn)
+	go func() { shaken <- h.handshake(ctx, c) }()
+	conn := <-shaken
 	if conn == nil {
 		return
 	}

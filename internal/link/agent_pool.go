@@ -1,0 +1,76 @@
+package link
+
+// MaxReady is how many connections of an agent are kept ready at most.
+const MaxReady = 16
+
+// patience is for how many ticks without a stream the pool stays as it is; then it halves.
+const patience = 6
+
+// A pool has the data connections of an agent that no stream has yet. It is as large as streams were opened lately, and empty
+// when there were none for long. It is guarded by its link's lock.
+type pool struct {
+	ready    []*dataConn
+	fetching int // connections that were asked for, to be kept
+	wanted   int // how many should be ready
+	quiet    int // ticks without a stream
+}
+
+// take takes a connection that is still good, nil if there is none, and those that are not any more. Each call counts as a stream.
+func (p *pool) take() (good *dataConn, stale []*dataConn) {
+	p.wanted = min(p.wanted+1, MaxReady)
+	p.quiet = 0
+	for len(p.ready) > 0 {
+		last := len(p.ready) - 1
+		conn := p.ready[last]
+		p.ready = p.ready[:last]
+		if !isStale(conn) {
+			return conn, stale
+		}
+		stale = append(stale, conn)
+	}
+	return nil, stale
+}
+
+// missing returns how many connections are to be asked for now, and counts them as asked for.
+func (p *pool) missing() int {
+	n := max(0, p.wanted-len(p.ready)-p.fetching)
+	p.fetching += n
+	return n
+}
+
+// add keeps a connection, unless there are enough.
+func (p *pool) add(conn *dataConn, fetched bool) bool {
+	if fetched {
+		p.fetching = max(0, p.fetching-1)
+	}
+	if len(p.ready) >= p.wanted {
+		return false
+	}
+	p.ready = append(p.ready, conn)
+	return true
+}
+
+// tick returns what is not needed any more.
+func (p *pool) tick() (idle []*dataConn) {
+	if p.quiet++; p.quiet%patience != 0 {
+		return nil
+	}
+	p.wanted /= 2
+	if extra := len(p.ready) - p.wanted; extra > 0 {
+		idle = append(idle, p.ready[:extra]...)
+		p.ready = append([]*dataConn(nil), p.ready[extra:]...)
+	}
+	return idle
+}
+
+// clear returns all of them.
+func (p *pool) clear() (idle []*dataConn) {
+	idle, p.ready, p.wanted = p.ready, nil, 0
+	return idle
+}
+
+func closeAll(conns []*dataConn) {
+	for _, c := range conns {
+		c.finish()
+	}
+}
