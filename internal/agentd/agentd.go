@@ -102,8 +102,6 @@ type Agent struct {
 	running atomic.Int64
 	past    relayed // by streams that have ended
 	tunnels tunnels
-	life    context.Context // of the tunnels
-	die     context.CancelCauseFunc
 
 	drained chan struct{} // closed when the server has asked the agent to end
 	drain   sync.Once
@@ -121,7 +119,6 @@ func New(o Options, offer Offer) *Agent {
 	a := &Agent{
 		Options: o, started: time.Now(), pause: control.Pause, streams: newStreams(), drained: make(chan struct{}), live: make(map[*relay.Counters]struct{}),
 	}
-	a.life, a.die = context.WithCancelCause(context.Background())
 	a.drainTimeout.Store(int64(o.DrainTimeout))
 	a.offer.Store(&offer)
 	return a
@@ -130,6 +127,7 @@ func New(o Options, offer Offer) *Agent {
 // SetOffer replaces what the agent offers, and tells the server. Streams that are open go on.
 func (a *Agent) SetOffer(offer Offer) {
 	a.offer.Store(&offer)
+	a.tunnels.keep(offer.Allow)
 	if l := a.current(); l != nil {
 		l.register()
 	}

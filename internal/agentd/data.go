@@ -67,7 +67,9 @@ func refuse(conn *control.Conn, open *control.Open, why *jackfield.Error) {
 // serve opens the service and joins it to the connection.
 func (l *link) serve(conn *control.Conn, open *control.Open, stop func() bool) {
 	log := l.agent.Log.With("stream", open.Stream, "service", open.Service, "address", open.Address, "user", open.User, "source", open.Source)
-	service, err := l.agent.open(l.ctx, open)
+	ctx, end := context.WithCancelCause(l.ctx) // of the stream: a program lives no longer than that
+	defer end(nil)
+	service, err := l.agent.open(ctx, end, open)
 	if err != nil {
 		refusal := jackfield.AsError(err)
 		log.Warn("stream refused", "kind", refusal.Kind, "error", err)
@@ -87,8 +89,8 @@ func (l *link) serve(conn *control.Conn, open *control.Open, stop func() bool) {
 		return
 	}
 	log.Info("stream opened")
-	end, transfer := l.agent.join(l.ctx, streamOf(raw), service)
-	log.Info("stream closed", "why", end.Cause, "details", end.Details, "bytes_to_service", transfer.FromClient,
+	why, transfer := l.agent.join(ctx, streamOf(raw), service)
+	log.Info("stream closed", "why", why.Cause, "details", why.Details, "bytes_to_service", transfer.FromClient,
 		"bytes_from_service", transfer.FromService)
 }
 
@@ -100,20 +102,28 @@ func streamOf(conn net.Conn) jackfield.Stream {
 	return conn.(jackfield.Stream)
 }
 
-// open opens the service that a stream is for, if its owner offers it.
-func (a *Agent) open(ctx context.Context, open *control.Open) (jackfield.Stream, error) {
+var errLate = jackfield.Refuse(jackfield.Unavailable, "the service did not answer in time", nil)
+
+// open opens the service that a stream is for, if its owner offers it. What it opens lives as long as ctx, which end ends.
+func (a *Agent) open(ctx context.Context, end context.CancelCauseFunc, open *control.Open) (jackfield.Stream, error) {
 	route, err := a.route(open)
 	if err != nil {
 		return nil, err
 	}
 	if open.Within > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, open.Within)
-		defer cancel()
+		limit := time.AfterFunc(open.Within, func() { end(errLate) })
+		defer limit.Stop()
 	}
-	return route.Open(ctx, &jackfield.Request{
+	service, err := route.Open(ctx, &jackfield.Request{
 		Time: time.Now(), Protocol: "agent", Service: jackfield.Name(open.Service), Identity: jackfield.Identity{User: open.User},
 	})
+	if context.Cause(ctx) == error(errLate) {
+		if err == nil {
+			relay.Reset(service)
+		}
+		return nil, errLate
+	}
+	return service, err
 }
 
 func (a *Agent) route(open *control.Open) (jackfield.Route, error) {

@@ -42,7 +42,6 @@ func (a *Agent) Dial(ctx context.Context, server Server, cutNow <-chan struct{})
 	a.settle(cutNow)
 	cut(why)
 	<-done
-	a.die(why)
 	a.tunnels.wait()
 	return why
 }
@@ -81,6 +80,7 @@ func (a *Agent) dialOnce(ctx context.Context, d *dialler, up func()) error {
 		return err
 	}
 	l := newLink(a, control.Agent(agent, nil), d)
+	l.dialled = d.Address
 	l.rotated = rotated
 	return l.run(ctx, up)
 }
@@ -185,17 +185,16 @@ func (d *dialler) dialData(ctx context.Context, hello *control.ServerHello) (net
 	return dialTCP(ctx, address)
 }
 
-// dataAddress is where the server wants data connections.
+// dataAddress is where the server wants data connections: at whatever port it says, and on the host that the agent dials anyway. No
+// server has the agent connect to others.
 func (d *dialler) dataAddress(hello *control.ServerHello) (string, error) {
 	if hello.Data == "" {
 		return d.Address, nil
 	}
-	host, port, err := net.SplitHostPort(hello.Data)
+	_, port, err := net.SplitHostPort(hello.Data)
 	if err != nil {
 		return "", fmt.Errorf("the server's address for data: %w", err)
 	}
-	if host == "" {
-		host, _, err = net.SplitHostPort(d.Address)
-	}
+	host, _, err := net.SplitHostPort(d.Address)
 	return net.JoinHostPort(host, port), err
 }

@@ -24,15 +24,16 @@ type opener interface {
 
 // A link is a link to a server, from its hello on.
 type link struct {
-	agent  *Agent
-	conn   *control.Conn
-	opener opener
-	id     control.LinkID
-	hello  *control.ServerHello
-	used   numbers         // of data connections that the server has opened
-	ctx    context.Context // of the streams; ends with the link
-	cancel context.CancelCauseFunc
-	tasks  sync.WaitGroup
+	agent   *Agent
+	conn    *control.Conn
+	opener  opener
+	dialled string // the server's address; empty: the server has dialled
+	id      control.LinkID
+	hello   *control.ServerHello
+	used    numbers         // of data connections that the server has opened
+	ctx     context.Context // of the streams; ends with the link
+	cancel  context.CancelCauseFunc
+	tasks   sync.WaitGroup
 
 	rotated bool      // the server has a new authority
 	asked   time.Time // when a certificate was asked for last; like rotated, of the goroutine that receives

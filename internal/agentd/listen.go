@@ -42,7 +42,6 @@ func (a *Agent) Listen(ctx context.Context, listener net.Listener, o Listening, 
 	a.settle(cutNow)
 	cut(why)
 	connections.Wait()
-	a.die(why)
 	a.tunnels.wait()
 	return why
 }
@@ -54,7 +53,9 @@ const acceptPause = time.Second
 
 // accept accepts connections until accepting ends, and serves them until serving does.
 func (a *Agent) accept(accepting, serving context.Context, listener net.Listener, o Listening, connections *sync.WaitGroup) {
-	room := make(chan struct{}, cmp.Or(o.MaxHandshakes, defaultMaxHandshakes))
+	most := cmp.Or(o.MaxHandshakes, defaultMaxHandshakes)
+	room := make(chan struct{}, most)
+	sources := &handshakes{most: shareOf(most), by: make(map[netip.Addr]int)}
 	for accepting.Err() == nil {
 		select {
 		case room <- struct{}{}:
@@ -72,6 +73,14 @@ func (a *Agent) accept(accepting, serving context.Context, listener net.Listener
 			a.Log.Warn("a connection was closed: its address is not allowed", "source", conn.RemoteAddr().String())
 			conn.Close()
 		default:
+			leave, entered := sources.enter(conn.RemoteAddr())
+			if !entered {
+				release()
+				a.Log.Warn("a connection was closed: too many of its address are in handshake", "source", conn.RemoteAddr().String())
+				conn.Close()
+				continue
+			}
+			release := sync.OnceFunc(func() { leave(); release() })
 			connections.Go(func() {
 				defer release()
 				if err := a.greet(serving, conn.(*net.TCPConn), o, release); err != nil && serving.Err() == nil {
@@ -80,6 +89,39 @@ func (a *Agent) accept(accepting, serving context.Context, listener net.Listener
 			})
 		}
 	}
+}
+
+// handshakes count those that go on, by where they come from: one address has a quarter of the room, so that another one always gets in.
+type handshakes struct {
+	most int
+
+	mu sync.Mutex
+	by map[netip.Addr]int // guarded by mu
+}
+
+func shareOf(room int) int {
+	if room < 8 {
+		return room
+	}
+	return room / 4
+}
+
+func (h *handshakes) enter(source net.Addr) (leave func(), entered bool) {
+	address, _ := netip.ParseAddrPort(source.String())
+	from := address.Addr().Unmap()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.by[from] >= h.most {
+		return nil, false
+	}
+	h.by[from]++
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.by[from]--; h.by[from] == 0 {
+			delete(h.by, from)
+		}
+	}, true
 }
 
 // pauseAfter waits a little after an error of Accept, unless that is how it was told to end.

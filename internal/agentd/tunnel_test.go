@@ -1,6 +1,7 @@
 package agentd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -89,6 +90,7 @@ func TestTunnelRefused(t *testing.T) {
 		"a bad port":          {control.Tunnel{ServerAddress: "127.0.0.1", ServerPort: 70000, LocalPort: 23}, "the Mihini server"},
 		"a negative port":     {control.Tunnel{ServerAddress: "127.0.0.1", ServerPort: 1, LocalPort: -1}, "the local service"},
 		"what is not allowed": {control.Tunnel{ServerAddress: "127.0.0.1", ServerPort: 1, LocalPort: 22}, "allow-list"},
+		"another server":      {control.Tunnel{ServerAddress: "127.0.0.2", ServerPort: 1, LocalPort: 23}, "the Mihini server 127.0.0.2:1"},
 	} {
 		if err := h.agents.Link("pi").Tunnel(t.Context(), test.ask); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v", name, err)
@@ -98,16 +100,34 @@ func TestTunnelRefused(t *testing.T) {
 
 func TestTooManyTunnels(t *testing.T) {
 	a := New((&house{log: new(lockedBuffer)}).options(), Offer{})
-	defer func() { a.die(errEnough); a.tunnels.wait() }()
+	ctx, end := context.WithCancel(t.Context())
+	defer func() { end(); a.tunnels.wait() }()
 	for port := range MaxTunnels {
-		if _, err := a.startTunnel("127.0.0.1:1", fmt.Sprintf("127.0.0.1:%d", port+1)); err != nil {
+		if _, err := a.startTunnel(ctx, "127.0.0.1:1", fmt.Sprintf("127.0.0.1:%d", port+1)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := a.startTunnel("127.0.0.1:1", "127.0.0.1:1"); err != nil {
+	if _, err := a.startTunnel(ctx, "127.0.0.1:1", "127.0.0.1:1"); err != nil {
 		t.Errorf("one that is there: %v", err)
 	}
-	if _, err := a.startTunnel("127.0.0.1:1", "127.0.0.1:99"); err == nil {
+	if _, err := a.startTunnel(ctx, "127.0.0.1:1", "127.0.0.1:99"); err == nil {
 		t.Error("there is one too many")
+	}
+}
+
+// A tunnel ends with the allow-list's leave to it, and its place is free again.
+func TestTunnelNotAllowedNow(t *testing.T) {
+	h := newHouse(t)
+	host, port, came := remote(t)
+	a := h.join(t, "pi", h.options(), Offer{Allow: allowing(t, ":23"), Tunnel: TunnelDefaults{Server: fmt.Sprintf("%s:%d", host, port), Local: ":23"}})
+	if err := h.agents.Link("pi").Tunnel(t.Context(), control.Tunnel{}); err != nil {
+		t.Fatal(err)
+	}
+	within(t, "the tunnel", came)
+	a.SetOffer(Offer{Allow: allowing(t, ":22")})
+	for deadline := time.Now().Add(patience); a.tunnels.count() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the tunnel goes on")
+		}
 	}
 }

@@ -28,7 +28,10 @@ type AgentLink struct {
 
 	publishing sync.Mutex // what is registered and what the agent is told of it are in the same order; before mu
 
-	renewed time.Time // when a certificate was asked for last; of the goroutine that receives
+	// Of the goroutine that receives.
+	renewed    time.Time // when a certificate was asked for last
+	registered time.Time // when services were registered last
+	unknown    uint64    // messages that are not known
 
 	mu        sync.Mutex // guards what follows
 	services  []control.Service
@@ -162,7 +165,9 @@ func (l *AgentLink) take(m control.Message) error {
 	case *control.Renew:
 		return l.send(l.renew(m))
 	case *control.Unknown:
-		l.handler.Unknown(l, m.Command)
+		if l.unknown++; l.unknown&(l.unknown-1) == 0 { // the 1st, 2nd, 4th, 8th …: nobody fills the log
+			l.handler.Unknown(l, m.Command)
+		}
 	default:
 		return errors.New("the agent said something that belongs on another connection, or at another time")
 	}
@@ -191,11 +196,20 @@ func (l *AgentLink) renew(m *control.Renew) *control.Renewed {
 	return l.handler.Renew(l, m)
 }
 
+// registerInterval is how often services may be registered: all that is published is made anew each time.
+const registerInterval = time.Second
+
 // register has the services that an agent offers published, as far as they may be.
 func (l *AgentLink) register(services []control.Service) error {
 	if len(services) > control.MaxServices {
 		return errors.New("the agent offers too many services")
 	}
+	select { // who registers more often than that waits
+	case <-time.After(time.Until(l.registered.Add(registerInterval))):
+	case <-l.ctx.Done():
+		return context.Cause(l.ctx)
+	}
+	l.registered = time.Now()
 	l.mu.Lock()
 	l.services = services
 	l.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"net"
 	"time"
 
@@ -27,7 +28,7 @@ func (g *generation) agentHandler(listener *gateway.Listener) *inedo.Handler {
 	}
 	if g.offers != nil { // not for a check of a configuration
 		s := g.offers.server
-		h.Links, h.Peer, h.Version, h.DataAt = agentSide{s}, g.state.agentPeer, "jackfield "+s.version, s.agentData
+		h.Links, h.Peer, h.Version, h.DataAt = agentSide{s}, s.agentPeer, "jackfield "+s.version, s.agentData
 	}
 	return h
 }
@@ -68,25 +69,35 @@ func (s *Server) agentData(name string) (address string, plain bool) {
 }
 
 // agentPeer tells whose certificate an agent has shown, as listen/inedo asks for it. The name is the one that it has now.
-func (s *state) agentPeer(ctx context.Context, c *x509.Certificate) (inedo.Peer, error) {
-	enrolled, serial, err := s.agentOf(c)
+func (s *Server) agentPeer(ctx context.Context, c *x509.Certificate) (inedo.Peer, error) {
+	enrolled, serial, err := s.state.agentOf(c)
 	if err != nil {
 		return inedo.Peer{}, err
 	}
-	inForce, release := s.whileInForce(ctx, c)
+	if s.inboundAgents()[enrolled.Name] {
+		return inedo.Peer{}, fmt.Errorf("the configuration has an agent %s that the server dials: rename one of them", enrolled.Name)
+	}
+	inForce, release := s.state.whileInForce(ctx, c)
 	return inedo.Peer{Agent: enrolled.Name, Serial: serial, InForce: inForce, Release: release}, nil
 }
 
 // agentSide hears what agents say.
 type agentSide struct{ *Server }
 
+// refusedShown is how many of an agent's services that are not published one line of the log names.
+const refusedShown = 4
+
 // Registered implements link.AgentHandler.
 func (a agentSide) Registered(l *link.AgentLink, offered []messages.Service) []messages.Published {
 	published := a.offers.register(a.generation(), l, offered)
+	var refused []string
 	for _, p := range published {
-		if p.Reason != "" {
-			a.log.Warn("a service of an agent is not published", "agent", l.Agent, "service", p.Name, "why", p.Reason)
+		if p.Reason != "" && len(refused) < refusedShown {
+			refused = append(refused, fmt.Sprintf("%.100q: %s", p.Name, p.Reason))
 		}
+	}
+	if len(refused) > 0 {
+		a.log.Warn("services of an agent are not published", "agent", l.Agent, "first", refused)
 	}
 	return published
 }
@@ -177,7 +188,11 @@ func (s liveLinks) Links() []api.Agent {
 // inboundAgents are those of the configuration that the server dials.
 func (s *Server) inboundAgents() map[string]bool {
 	inbound := make(map[string]bool)
-	for _, a := range s.generation().config.Agents {
+	g := s.generation()
+	if g == nil {
+		return inbound // it has not begun to serve
+	}
+	for _, a := range g.config.Agents {
 		if a.Inbound() {
 			inbound[a.Name] = true
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"jackfield"
@@ -98,6 +99,9 @@ func ownerBy(user *identity.User) *enrolment.Owner {
 }
 
 func (a agents) Enroll(ctx context.Context, n api.NewAgent, owner *identity.User, by string) (api.Enrolment, error) {
+	if a.inboundAgents()[strings.ToLower(n.Name)] {
+		return api.Enrolment{}, jackfield.Refuse(jackfield.Busy, "the configuration has an agent of this name, which the server dials", nil)
+	}
 	token, enrolled, err := a.state.agents.Create(ctx, enrolment.New{
 		Name: n.Name, Offers: n.Offers, Owner: ownerBy(owner), By: by, Lifetime: time.Duration(n.Lifetime), Again: n.Again,
 		Authority: a.state.authority.Fingerprint(),

@@ -62,25 +62,50 @@ func (o *offers) register(g *generation, l *link.AgentLink, offered []messages.S
 	return answer
 }
 
-// renew looks at all that is offered with the eyes of a new generation.
+// renew looks at all that is offered with the eyes of a new generation. Who has a name keeps it.
 func (o *offers) renew(g *generation) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	clear(o.offered)
+	before := o.offered
+	o.offered = make(map[jackfield.Name]offer)
 	for _, l := range g.agents.Links() {
 		for _, s := range l.State().Offered {
-			o.publish(g, l, s)
+			if before[jackfield.Name(s.Name)].link == l {
+				o.publish(g, l, s)
+			}
 		}
 	}
+	o.fill(g)
 	o.store()
 }
 
-// leave withdraws what was offered by a link that has ended.
+// fill publishes what was offered in vain before, and can be now, and returns who offers it. It is called with mu held.
+func (o *offers) fill(g *generation) (who []*link.AgentLink) {
+	for _, l := range g.agents.Links() {
+		n := len(o.offered)
+		for _, s := range l.State().Offered {
+			if o.offered[jackfield.Name(s.Name)].link == nil {
+				o.publish(g, l, s)
+			}
+		}
+		if len(o.offered) > n {
+			who = append(who, l)
+		}
+	}
+	return who
+}
+
+// leave withdraws what was offered by a link that has ended. Others who offer the same are published in its place.
 func (o *offers) leave(l *link.AgentLink) {
+	g := o.server.generation()
 	o.mu.Lock()
-	defer o.mu.Unlock()
 	o.drop(l)
+	next := o.fill(g)
 	o.store()
+	o.mu.Unlock()
+	for _, n := range next {
+		n.Publish()
+	}
 }
 
 // drop is called with mu held, as are those below.

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"jackfield/internal/api"
 	"jackfield/internal/tlsstream"
 	"jackfield/test/live"
 )
@@ -239,7 +240,12 @@ func TestConnectRevocation(t *testing.T) {
 	}
 	bystander.works(t)
 
-	secret := o.token(t, "expires", "--lifetime", "5s")
+	o.token(t, "expires") // makes the user
+	short, err := o.admin(t).AddToken(t.Context(), api.NewToken{User: "expires", Lifetime: api.Duration(5 * time.Second)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := short.Secret
 	u := o.tunnels(t, "expires", []*caller{o.caller(t, "http/1.1", secret)})[0]
 	u.ended(t)
 	o.expectRecords(t, 1, live.Equal("event", "close"), live.Equal("user", "expires"), live.Equal("end", "token expired"))

@@ -34,7 +34,7 @@ var webHarms = []webHarm{
 	{"request smuggling", smuggling, "framing"},
 	{"request behind chunks", smuggledBehindChunks, ""},
 	{"foreign hosts", foreignHosts, "target"},
-	{"CONNECT", connectMethod, "target"},
+	{"CONNECT", connectMethod, ""},
 	{"foreign origin", foreignOrigin, "origin"},
 	{"HTTP/2 rapid reset", rapidReset, ""},
 	{"bad bodies", badBodies, ""},

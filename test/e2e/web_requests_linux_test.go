@@ -110,7 +110,7 @@ func connectMethod(t *testing.T, s *site) {
 	for _, target := range []string{"127.0.0.1:22", "echo:1"} {
 		conn := s.dialTLS(t, "http/1.1")
 		io.WriteString(conn, "CONNECT "+target+" HTTP/1.1\r\nHost: "+target+"\r\n\r\n")
-		if got := readAnswer(t, conn); got.status != http.StatusMethodNotAllowed || got.header.Get("Allow") == "" {
+		if got := readAnswer(t, conn); got.status != http.StatusProxyAuthRequired || got.header.Get("Proxy-Authenticate") == "" {
 			t.Errorf("%s: answered with %d %v", target, got.status, got.header)
 		}
 	}
