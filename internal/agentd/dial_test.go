@@ -442,7 +442,7 @@ func TestExplain(t *testing.T) {
 func TestDataAddress(t *testing.T) {
 	d := &dialler{Server: Server{Address: "gw.example:8443"}}
 	for told, want := range map[string]string{
-		"": "gw.example:8443", ":9000": "gw.example:9000", "10.0.0.1:9000": "10.0.0.1:9000", "[::1]:1": "[::1]:1", "nonsense": "",
+		"": "gw.example:8443", ":9000": "gw.example:9000", "10.0.0.1:9000": "gw.example:9000", "[::1]:1": "gw.example:1", "nonsense": "",
 	} {
 		if got, err := d.dataAddress(&control.ServerHello{Data: told}); got != want || (err == nil) != (want != "") {
 			t.Errorf("%q: %q, %v", told, got, err)

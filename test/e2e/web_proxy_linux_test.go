@@ -20,13 +20,14 @@ import (
 	"jackfield/test/live"
 )
 
-// websiteConfig is tunnelConfig with a website. Only one may use it at a time.
+// websiteConfig is tunnelConfig with a website. There is room for one session, and for the one before it, whose client has the whole
+// answer while it is being put away.
 const websiteConfig = tunnelConfig + `
 service "site" {
   listeners    = ["web", "plain"]
   address      = env("site")
   web          = true
-  max_sessions = 1
+  max_sessions = 2
 }
 service "busy" {
   listeners = ["web", "plain"]
