@@ -53,16 +53,16 @@ func TestPool(t *testing.T) {
 					t.Fatalf("%d are asked for, with %d of %d", n, len(p.ready), p.wanted)
 				}
 			},
-			"come": func(t *rapid.T) {
+			"come": func(*rapid.T) {
 				if asked == 0 {
-					t.Skip()
+					return
 				}
 				asked--
 				add(true)
 			},
-			"do not come": func(t *rapid.T) {
+			"do not come": func(*rapid.T) {
 				if asked == 0 {
-					t.Skip()
+					return
 				}
 				asked--
 				p.fetching = max(0, p.fetching-1)
