@@ -1,7 +1,11 @@
 package gateway_test
 
 import (
+	"context"
+	"errors"
+	"net"
 	"slices"
+	"syscall"
 	"testing"
 
 	"jackfield"
@@ -38,4 +42,38 @@ func TestOpenLink(t *testing.T) {
 			h.expectEmpty(t)
 		})
 	}
+}
+
+// A linkedStream is one whose far end resets it as soon as its link has ended, which is when it is read from.
+type linkedStream struct {
+	stream
+	link context.Context
+	end  context.CancelCauseFunc
+}
+
+func (s linkedStream) Bare() jackfield.Stream { return s }
+func (s linkedStream) Link() context.Context  { return s.link }
+
+func (s linkedStream) Read([]byte) (int, error) {
+	s.end(errors.New("the agent was removed"))
+	return 0, syscall.ECONNRESET
+}
+
+// The audit has why a link was ended, even if the agent resets its streams before they are cut here.
+func TestLinkEndedFirst(t *testing.T) {
+	h := newHouse(t)
+	near, far := net.Pipe()
+	h.service = far
+	link, end := context.WithCancelCause(t.Context())
+	h.stream = linkedStream{stream{near}, link, end}
+	visit, session, err := h.visit(t, "other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	session.Serve()
+	visit.Leave()
+	if why := h.last.End.Cause; why != "the agent was removed" {
+		t.Errorf("ended by %q", why)
+	}
+	h.expectEmpty(t)
 }

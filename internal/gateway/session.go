@@ -160,7 +160,11 @@ func (s *Session) joinLinked(ctx context.Context, stream jackfield.Linked) jackf
 	defer cancel(nil)
 	link := stream.Link()
 	defer context.AfterFunc(link, func() { cancel(context.Cause(link)) })()
-	return s.join(ctx, stream.Bare(), relay.Options{})
+	end := s.join(ctx, stream.Bare(), relay.Options{})
+	if end.Cause == jackfield.EndServiceReset && link.Err() != nil {
+		end.Cause = context.Cause(link).Error() // the far end of the link was faster than the cut here
+	}
+	return end
 }
 
 func (s *Session) join(ctx context.Context, stream jackfield.Stream, o relay.Options) jackfield.End {

@@ -257,8 +257,8 @@ func (a *agent) descriptors(t *testing.T) int {
 	return countDescriptors(t, &live.Server{Process: a.Process})
 }
 
-// settled returns a number once it stays the same.
-func settled(look func() int) int {
+// settled returns a number once it stays the same. That of goroutines does not always: who counts them has some of his own.
+func settled[T comparable](look func() T) T {
 	last, same := look(), 0
 	eventually(func() bool {
 		now := look()

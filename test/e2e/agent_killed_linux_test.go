@@ -47,7 +47,7 @@ func TestAgentKilled(t *testing.T) {
 	descriptors := func() int { return countDescriptors(t, f.Server) }
 	goroutines := func() int { return int(f.field().metric(t, "go_goroutines")) }
 	before, held := settled(descriptors), settled(func() int { return witness.descriptors(t) })
-	running := goroutines()
+	running := settled(goroutines)
 
 	c := f.stream(t, "echo")
 	edge.Stop(syscall.SIGKILL)

@@ -201,8 +201,7 @@ func TestAgentNetworkCut(t *testing.T) {
 	}
 	use()
 	s.agent.warm(t, use)
-	settled(func() int { return countDescriptors(t, s.Server) })
-	before := s.holding(t)
+	before := settled(func() holdings { return s.holding(t) })
 
 	stay := s.client.command(sshCommand(key, "ProxyCommand=nc 203.0.113.1 2201", "echo here; sleep 600")...)
 	session, err := live.Start(stay)

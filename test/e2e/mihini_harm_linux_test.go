@@ -98,7 +98,8 @@ func (f *field) expectSaid(t *testing.T, before, n int) {
 // steady wants the server to have no more descriptors and goroutines after something than before.
 func (f *field) steady(t *testing.T, do func()) {
 	t.Helper()
-	descriptors, goroutines := countDescriptors(t, f.Server), f.metric(t, "go_goroutines")
+	running := func() int { return int(f.metric(t, "go_goroutines")) }
+	descriptors, goroutines := countDescriptors(t, f.Server), settled(running)
 	if goroutines <= 0 {
 		t.Fatal("there is no metric go_goroutines")
 	}
@@ -106,8 +107,8 @@ func (f *field) steady(t *testing.T, do func()) {
 	if !eventually(func() bool { return countDescriptors(t, f.Server) <= descriptors }) {
 		t.Errorf("%d descriptors were open, now there are %d", descriptors, countDescriptors(t, f.Server))
 	}
-	if !eventually(func() bool { return f.metric(t, "go_goroutines") <= goroutines }) {
-		t.Errorf("there were %v goroutines, now there are %v", goroutines, f.metric(t, "go_goroutines"))
+	if !eventually(func() bool { return running() <= goroutines }) {
+		t.Errorf("there were %d goroutines, now there are %d", goroutines, running())
 	}
 }
 

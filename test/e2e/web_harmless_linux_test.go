@@ -60,7 +60,8 @@ func TestWebHarmless(t *testing.T) {
 	begun, memory, heap := time.Now(), s.peak(t), s.metric(t, nextGC)
 	for _, h := range webHarms {
 		t.Run(h.name, func(t *testing.T) {
-			goroutines, descriptors := s.metric(t, "go_goroutines "), countDescriptors(t, s.Server)
+			running := func() int { return int(s.metric(t, "go_goroutines ")) }
+			goroutines, descriptors := settled(running), countDescriptors(t, s.Server)
 			refused := 0.0
 			if h.reason != "" {
 				refused = s.refusals(t, "web", h.reason)
@@ -73,10 +74,10 @@ func TestWebHarmless(t *testing.T) {
 				t.Errorf("no refusal for the reason %q is counted", h.reason)
 			}
 			if !eventually(func() bool {
-				return s.metric(t, "go_goroutines ") <= goroutines+spareGoroutines && countDescriptors(t, s.Server) <= descriptors+1
+				return running() <= goroutines+spareGoroutines && countDescriptors(t, s.Server) <= descriptors+1
 			}) {
 				t.Errorf("%v goroutines and %d descriptors have become %v and %d", goroutines, descriptors,
-					s.metric(t, "go_goroutines "), countDescriptors(t, s.Server))
+					running(), countDescriptors(t, s.Server))
 			}
 		})
 	}
