@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"time"
 
 	"jackfield"
+	"jackfield/internal/link/chunks"
 	"jackfield/internal/link/control"
 	"jackfield/internal/relay"
 	"jackfield/internal/tlsstream"
@@ -34,29 +34,40 @@ func (l *link) attach(m *control.Attach) {
 	})
 }
 
-// data serves a data connection until its stream has ended, and closes it.
+// data serves a data connection until its last stream has ended, and closes it.
 func (l *link) data(conn *control.Conn) {
 	defer conn.Close()
+	for {
+		open := l.receiveOpen(conn)
+		if open == nil || !l.serve(conn, open) {
+			return
+		}
+		conn.SetDeadline(time.Now().Add(helloTimeout))
+		if conn.Send(&control.Ready{Stream: open.Stream}) != nil || conn.SetDeadline(time.Time{}) != nil {
+			return
+		}
+	}
+}
+
+// receiveOpen waits until the server asks for a stream; nil if it does not.
+func (l *link) receiveOpen(conn *control.Conn) *control.Open {
 	stop := context.AfterFunc(l.ctx, func() { conn.Close() })
-	defer stop()
 	m, err := conn.Receive()
-	if err != nil {
-		if l.ctx.Err() == nil && !errors.Is(err, io.EOF) {
+	switch {
+	case !stop():
+		return nil
+	case err != nil:
+		if !errors.Is(err, io.EOF) {
 			l.agent.Log.Warn("data connection lost", "error", err)
 		}
-		return
+		return nil
 	}
 	open, ok := m.(*control.Open)
 	if !ok {
-		l.agent.Log.Warn("data connection closed: it did not begin with open")
-		return
+		l.agent.Log.Warn("data connection closed: the server did not ask for a stream")
+		return nil
 	}
-	if !l.agent.streams.begin() {
-		refuse(conn, open, jackfield.Refuse(jackfield.Unavailable, "the agent is about to end, try again later", nil))
-		return
-	}
-	defer l.agent.streams.end()
-	l.serve(conn, open, stop)
+	return open
 }
 
 func refuse(conn *control.Conn, open *control.Open, why *jackfield.Error) {
@@ -64,42 +75,58 @@ func refuse(conn *control.Conn, open *control.Open, why *jackfield.Error) {
 	conn.Send(&control.OpenResult{Stream: open.Stream, Kind: why.Kind, Sentence: why.Message})
 }
 
-// serve opens the service and joins it to the connection.
-func (l *link) serve(conn *control.Conn, open *control.Open, stop func() bool) {
+// accept says that the stream is open: its bytes follow.
+func accept(conn *control.Conn, open *control.Open) bool {
+	conn.SetDeadline(time.Now().Add(helloTimeout))
+	return conn.Send(&control.OpenResult{Stream: open.Stream}) == nil && conn.SetDeadline(time.Time{}) == nil
+}
+
+// serve opens the service, if it may, and joins it to the connection. It says whether that may carry another stream after it.
+func (l *link) serve(conn *control.Conn, open *control.Open) (again bool) {
+	server, err := streamOf(conn)
+	if err != nil {
+		return false
+	}
+	if !l.agent.streams.begin() {
+		refuse(conn, open, jackfield.Refuse(jackfield.Unavailable, "the agent is about to end, try again later", nil))
+		return false
+	}
+	defer l.agent.streams.end()
+	chunked, carriesMany := server.(*chunks.Stream)
 	log := l.agent.Log.With("stream", open.Stream, "service", open.Service, "address", open.Address, "user", open.User, "source", open.Source)
 	ctx, end := context.WithCancelCause(l.ctx) // of the stream: a program lives no longer than that
 	defer end(nil)
+	stop := context.AfterFunc(l.ctx, func() { conn.Close() })
+	defer stop()
 	service, err := l.agent.open(ctx, end, open)
 	if err != nil {
 		refusal := jackfield.AsError(err)
 		log.Warn("stream refused", "kind", refusal.Kind, "error", err)
 		refuse(conn, open, refusal)
-		return
+		return carriesMany
 	}
 	defer service.Close()
-	conn.SetDeadline(time.Now().Add(helloTimeout))
-	if err := conn.Send(&control.OpenResult{Stream: open.Stream}); err != nil {
+	if !accept(conn, open) || !stop() {
 		relay.Reset(service)
-		return
-	}
-	conn.SetDeadline(time.Time{})
-	raw, err := conn.Raw()
-	if err != nil || !stop() {
-		relay.Reset(service)
-		return
+		return false
 	}
 	log.Info("stream opened")
-	why, transfer := l.agent.join(ctx, streamOf(raw), service)
+	why, transfer := l.agent.join(ctx, server, service)
 	log.Info("stream closed", "why", why.Cause, "details", why.Details, "bytes_to_service", transfer.FromClient,
 		"bytes_from_service", transfer.FromService)
+	return carriesMany && chunked.Whole()
 }
 
-// streamOf returns the exact stream of a connection of ours.
-func streamOf(conn net.Conn) jackfield.Stream {
-	if conn, ok := conn.(*tls.Conn); ok {
-		return tlsstream.Of(conn)
+// streamOf returns the exact stream of a connection of ours: with TLS, one of several that it may carry.
+func streamOf(conn *control.Conn) (jackfield.Stream, error) {
+	raw, err := conn.Raw()
+	if err != nil {
+		return nil, err
 	}
-	return conn.(jackfield.Stream)
+	if raw, ok := raw.(*tls.Conn); ok {
+		return chunks.New(tlsstream.Of(raw)), nil
+	}
+	return raw.(jackfield.Stream), nil
 }
 
 var errLate = jackfield.Refuse(jackfield.Unavailable, "the service did not answer in time", nil)

@@ -213,7 +213,10 @@ func (s *Session) Abort(why error) {
 }
 
 func (s *Session) close(end jackfield.End) {
-	s.abandon()
+	if s.stream != nil {
+		s.stream.Close() // a relay has closed, or reset, what carries it
+	}
+	s.leave()
 	record := &s.visit.record
 	record.Duration = time.Since(record.Time)
 	record.Transfer = s.transfer()
@@ -224,8 +227,12 @@ func (s *Session) close(end jackfield.End) {
 // abandon undoes register and open.
 func (s *Session) abandon() {
 	if s.stream != nil {
-		relay.Reset(s.stream) // no more than a second close, if a relay has had it
+		relay.Reset(s.stream)
 	}
+	s.leave()
+}
+
+func (s *Session) leave() {
 	if s.taken != nil {
 		s.taken.Release()
 	}

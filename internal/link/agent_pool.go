@@ -1,23 +1,27 @@
 package link
 
-// MaxReady is how many connections of an agent are kept ready at most.
-const MaxReady = 16
+// How many connections of an agent are kept ready at most: such as were asked for ahead, and such as have carried a stream, which
+// cost nothing any more.
+const (
+	maxAhead = 16
+	MaxReady = 64
+)
 
 // patience is for how many ticks without a stream the pool stays as it is; then it halves.
 const patience = 6
 
-// A pool has the data connections of an agent that no stream has yet. It is as large as streams were opened lately, and empty
+// A pool has the data connections of an agent that no stream has now. It is as large as streams were opened lately, and empty
 // when there were none for long. It is guarded by its link's lock.
 type pool struct {
 	ready    []*dataConn
 	fetching int // connections that were asked for, to be kept
-	wanted   int // how many should be ready
+	wanted   int // how many should be ready, which is at most maxAhead
 	quiet    int // ticks without a stream
 }
 
 // take takes a connection that is still good, nil if there is none, and those that are not any more. Each call counts as a stream.
 func (p *pool) take() (good *dataConn, stale []*dataConn) {
-	p.wanted = min(p.wanted+1, MaxReady)
+	p.wanted = min(p.wanted+1, maxAhead)
 	p.quiet = 0
 	for len(p.ready) > 0 {
 		last := len(p.ready) - 1
@@ -31,19 +35,37 @@ func (p *pool) take() (good *dataConn, stale []*dataConn) {
 	return nil, stale
 }
 
-// missing returns how many connections are to be asked for now, and counts them as asked for.
+// missing returns how many connections are to be asked for now, and counts them as asked for. They are asked for several at a time:
+// those in use may come back.
 func (p *pool) missing() int {
-	n := max(0, p.wanted-len(p.ready)-p.fetching)
+	coming := len(p.ready) + p.fetching
+	if coming >= p.wanted-p.wanted/4 {
+		return 0
+	}
+	n := p.wanted - coming
 	p.fetching += n
 	return n
 }
 
-// add keeps a connection, unless there are enough.
-func (p *pool) add(conn *dataConn, fetched bool) bool {
-	if fetched {
-		p.fetching = max(0, p.fetching-1)
+// fetched keeps a connection that was asked for, unless there are enough.
+func (p *pool) fetched(conn *dataConn) bool {
+	p.fetching = max(0, p.fetching-1)
+	return p.add(conn, p.wanted)
+}
+
+// late keeps a connection that came too late for its stream, unless there are enough.
+func (p *pool) late(conn *dataConn) bool { return p.add(conn, p.wanted) }
+
+// back keeps a connection that has carried a stream, unless there are enough.
+func (p *pool) back(conn *dataConn) bool {
+	if p.wanted == 0 {
+		return false
 	}
-	if len(p.ready) >= p.wanted {
+	return p.add(conn, MaxReady)
+}
+
+func (p *pool) add(conn *dataConn, most int) bool {
+	if len(p.ready) >= most {
 		return false
 	}
 	p.ready = append(p.ready, conn)

@@ -25,12 +25,11 @@ func TestPool(t *testing.T) {
 		newConn := func() *dataConn {
 			near, far := newPipe()
 			far.Close()
-			return &dataConn{Conn: control.ServerData(near), done: make(chan struct{})}
+			return newDataConn(control.ServerData(near))
 		}
-		add := func(fetched bool) {
-			room := len(p.ready) < p.wanted
+		add := func(how func(*dataConn) bool, room bool) {
 			conn := newConn()
-			if p.add(conn, fetched) != room {
+			if how(conn) != room {
 				t.Fatalf("added: %v with %d of %d", !room, len(p.ready), p.wanted)
 			}
 			if room {
@@ -49,7 +48,7 @@ func TestPool(t *testing.T) {
 				}
 				n := p.missing()
 				asked += n
-				if len(p.ready)+p.fetching < p.wanted {
+				if coming := len(p.ready) + p.fetching; coming < p.wanted-p.wanted/4 || n > 0 && coming != p.wanted {
 					t.Fatalf("%d are asked for, with %d of %d", n, len(p.ready), p.wanted)
 				}
 			},
@@ -58,7 +57,7 @@ func TestPool(t *testing.T) {
 					return
 				}
 				asked--
-				add(true)
+				add(p.fetched, len(p.ready) < p.wanted)
 			},
 			"do not come": func(*rapid.T) {
 				if asked == 0 {
@@ -67,7 +66,8 @@ func TestPool(t *testing.T) {
 				asked--
 				p.fetching = max(0, p.fetching-1)
 			},
-			"come late": func(*rapid.T) { add(false) },
+			"come late": func(*rapid.T) { add(p.late, len(p.ready) < p.wanted) },
+			"come back": func(*rapid.T) { add(p.back, p.wanted > 0 && len(p.ready) < MaxReady) },
 			"tick":      func(*rapid.T) { gone(p.tick()...) },
 			"clear": func(t *rapid.T) {
 				gone(p.clear()...)
@@ -76,12 +76,12 @@ func TestPool(t *testing.T) {
 				}
 			},
 			"": func(t *rapid.T) {
-				if len(p.ready) != len(kept) || len(p.ready) > MaxReady || p.wanted > MaxReady || p.fetching != asked {
+				if len(p.ready) != len(kept) || len(p.ready) > MaxReady || p.wanted > maxAhead || p.fetching != asked {
 					t.Fatalf("%d ready, %d kept, %d wanted, %d on their way of %d", len(p.ready), len(kept), p.wanted, p.fetching, asked)
 				}
 			},
 		})
-		for range 6 * patience { // 16, 8, 4, 2, 1, 0
+		for range 6 * patience { // 16 wanted, 8, 4, 2, 1, 0
 			gone(p.tick()...)
 		}
 		if len(kept) > 0 {

@@ -16,16 +16,23 @@ import (
 	"unicode"
 
 	"jackfield"
+	"jackfield/internal/link/chunks"
 	"jackfield/internal/link/control"
 	"jackfield/internal/tlsstream"
 )
 
-// A dataConn is a data connection, before and while it carries a stream.
+// A dataConn is a data connection. It carries a stream, or is ready for one.
 type dataConn struct {
 	*control.Conn
-	inUse atomic.Bool
-	once  sync.Once
-	done  chan struct{} // closed when it is done with
+	stream int64 // the number of the one that it carries, or has carried
+	inUse  atomic.Bool
+	free   chan struct{} // has an element when its stream has ended, and it may carry another one
+	once   sync.Once
+	done   chan struct{} // closed when it is done with
+}
+
+func newDataConn(conn *control.Conn) *dataConn {
+	return &dataConn{Conn: conn, free: make(chan struct{}, 1), done: make(chan struct{})}
 }
 
 func (d *dataConn) finish() {
@@ -52,14 +59,9 @@ func (l *AgentLink) open(ctx context.Context, ask control.Open) (jackfield.Strea
 			return nil, err
 		}
 		stream, err := l.begin(ctx, conn, &ask)
-		if err != nil {
-			conn.finish()
-			if errors.Is(err, errStale) && !fresh && ctx.Err() == nil {
-				continue
-			}
-			return nil, err
+		if !errors.Is(err, errStale) || fresh || ctx.Err() != nil {
+			return stream, err
 		}
-		return stream, nil
 	}
 }
 
@@ -151,7 +153,7 @@ func (l *AgentLink) dial(stream int64) {
 		l.refused(stream, err)
 		return
 	}
-	l.deliver(stream, &dataConn{Conn: conn, done: make(chan struct{})})
+	l.serve(stream, newDataConn(conn))
 }
 
 // attach makes a connection to an inbound agent one of the link's.
@@ -175,17 +177,17 @@ func (l *AgentLink) deliver(stream int64, conn *dataConn) bool {
 	l.mu.Lock()
 	wait := l.waiting[stream]
 	delete(l.waiting, stream)
-	kept := false
-	if wait == nil && l.waiting != nil {
-		kept = l.pool.add(conn, stream == 0)
+	kept := wait != nil
+	switch {
+	case kept || l.waiting == nil:
+	case stream == 0:
+		kept = l.pool.fetched(conn)
+	default: // too late
+		kept = l.pool.late(conn)
 	}
 	l.mu.Unlock()
 	if wait != nil {
 		wait <- delivery{conn: conn}
-		return true
-	}
-	if !kept {
-		conn.finish()
 	}
 	return kept
 }
@@ -211,6 +213,13 @@ func (l *AgentLink) refused(stream int64, why error) {
 
 // begin asks for the stream on its connection.
 func (l *AgentLink) begin(ctx context.Context, conn *dataConn, ask *control.Open) (_ jackfield.Stream, err error) {
+	conn.stream = ask.Stream
+	giveUp := conn.finish
+	defer func() {
+		if err != nil {
+			giveUp()
+		}
+	}()
 	if deadline, limited := ctx.Deadline(); limited {
 		ask.Within = time.Until(deadline)
 	}
@@ -234,6 +243,9 @@ func (l *AgentLink) begin(ctx context.Context, conn *dataConn, ask *control.Open
 		return nil, errors.New("the agent answered something else")
 	}
 	if result.Kind != "" {
+		if carriesMany(conn) {
+			giveUp = conn.release
+		}
 		return nil, refusalOf(result)
 	}
 	if !stop() {
@@ -305,11 +317,11 @@ func (l *AgentLink) newStream(conn *dataConn) (jackfield.Stream, error) {
 	return &agentStream{Stream: bare, link: l, conn: conn}, nil
 }
 
-// streamOf returns the exact stream of a connection of ours.
+// streamOf returns the exact stream of a connection of ours: with TLS, one of several that it may carry.
 func streamOf(conn net.Conn) (jackfield.Stream, error) {
 	switch conn := conn.(type) {
 	case *tls.Conn:
-		return tlsstream.Of(conn), nil
+		return chunks.New(tlsstream.Of(conn)), nil
 	case jackfield.Stream:
 		return conn, nil
 	}
@@ -328,11 +340,16 @@ func (s *agentStream) Link() context.Context { return s.link.ctx }
 // Close implements net.Conn.
 func (s *agentStream) Close() error {
 	s.once.Do(func() {
+		s.Stream.Close()
 		s.link.mu.Lock()
 		s.link.streams--
 		last := s.link.streams == 0
 		s.link.mu.Unlock()
-		s.conn.finish()
+		if chunked, ok := s.Stream.(*chunks.Stream); ok && chunked.Whole() {
+			s.conn.release()
+		} else {
+			s.conn.finish()
+		}
 		if last {
 			select {
 			case s.link.idle <- struct{}{}:

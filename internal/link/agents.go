@@ -170,8 +170,8 @@ func (a *Agents) redeem(t control.Ticket) *ticket {
 	return issued
 }
 
-// Attach takes a data connection with a ticket, and serves it: the connection is closed when Attach returns, which is when its stream
-// has ended. Agent is who has dialled, by certificate; empty on a connection without TLS.
+// Attach takes a data connection with a ticket, and serves it: the connection is closed when Attach returns, which is when its last
+// stream has ended. Agent is who has dialled, by certificate; empty on a connection without TLS.
 func (a *Agents) Attach(t control.Ticket, agent string, conn *control.Conn) error {
 	defer conn.Close()
 	issued := a.redeem(t)
@@ -182,17 +182,6 @@ func (a *Agents) Attach(t control.Ticket, agent string, conn *control.Conn) erro
 		issued.link.lost(issued.stream)
 		return ErrTicket
 	}
-	d := &dataConn{Conn: conn, done: make(chan struct{})}
-	if !issued.link.deliver(issued.stream, d) {
-		return nil
-	}
-	select {
-	case <-d.done:
-	case <-issued.link.ctx.Done():
-		if !d.inUse.Load() {
-			return nil
-		}
-		<-d.done // the session ends by the link's context
-	}
+	issued.link.serve(issued.stream, newDataConn(conn))
 	return nil
 }

@@ -108,13 +108,43 @@ func (s *Stream) Write(p []byte) (int, error) {
 	if s.below == nil || len(p) <= maxRecord {
 		return s.Conn.Write(p)
 	}
+	return s.writeLong(p)
+}
+
+// WriteAll writes several buffers, as if they were one.
+func (s *Stream) WriteAll(buffers ...[]byte) (written int, err error) {
+	total := 0
+	for _, p := range buffers {
+		total += len(p)
+	}
+	if s.below != nil && total > maxRecord {
+		return s.writeLong(buffers...)
+	}
+	return s.writeEach(buffers)
+}
+
+func (s *Stream) writeEach(buffers [][]byte) (written int, err error) {
+	for _, p := range buffers {
+		if len(p) == 0 {
+			continue
+		}
+		n, err := s.Conn.Write(p)
+		if written += n; err != nil {
+			return written, err
+		}
+	}
+	return written, nil
+}
+
+// writeLong hands several records over at once.
+func (s *Stream) writeLong(buffers ...[]byte) (int, error) {
 	if s.calls.Add(2)&1 != 0 {
 		s.calls.Add(-2)
 		return 0, net.ErrClosed
 	}
 	defer s.calls.Add(-2)
 	s.below.out.hold()
-	n, err := s.Conn.Write(p)
+	n, err := s.writeEach(buffers)
 	share, refusal := s.below.out.release()
 	if refusal != nil {
 		return int(float64(n) * share), refusal

@@ -30,6 +30,7 @@ const (
 	codeTunnel
 	codeTunnelResult
 	codeRenew
+	codeReady
 )
 
 // Unknown is a message of a later version, or of nobody who should be on this connection.
@@ -99,6 +100,8 @@ func newOfAgent(code int32) Message {
 		return new(TunnelResult)
 	case codeRenew:
 		return new(Renew)
+	case codeReady:
+		return new(Ready)
 	}
 	return &Unknown{code}
 }

@@ -101,6 +101,8 @@ var layouts = []struct {
 		"renew", fromAgent, 0x4A46000F, &Renew{"csr"}, "03 637372",
 	}, {
 		"renew", fromServer, 0x4A46000F, &Renewed{"crt", "ca", "x"}, "03 637274 02 6361 01 78",
+	}, {
+		"ready", fromAgent, 0x4A460010, &Ready{258}, "0201000000000000",
 	},
 }
 

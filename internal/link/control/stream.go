@@ -58,6 +58,17 @@ func (m *OpenResult) take(d *inedo.Decoder) {
 	m.Sentence = d.Text()
 }
 
+// Ready says that the connection may carry another stream: the agent is done with the one before.
+type Ready struct {
+	Stream int64 // which that was
+}
+
+func (*Ready) code() int32 { return codeReady }
+
+func (m *Ready) put(e *inedo.Encoder) { e.Int64(m.Stream) }
+
+func (m *Ready) take(d *inedo.Decoder) { m.Stream = d.Int64() }
+
 // Close gives up a stream for which a data connection was asked by the link.
 type Close struct {
 	Stream int64
