@@ -127,7 +127,7 @@ func (t *fleetTest) sample(ctx context.Context) ([]float64, error) {
 		return nil, err
 	}
 	defer first.Stop()
-	if err := t.streams(ctx, 0, firstAgents); err != nil {
+	if err := t.streams(ctx, 0, firstAgents, 1); err != nil {
 		return nil, err
 	}
 	without, err := t.weigh(ctx)
@@ -147,22 +147,22 @@ func (t *fleetTest) sample(ctx context.Context) ([]float64, error) {
 	return []float64{measure.CostOf(without, with, len(t.names)-firstAgents).KiB, pooled}, err
 }
 
-// pooled is what a connection costs that is kept ready. With each stream the server keeps one more of its agent's; the first
+// pooled is what a connection costs that is kept ready. What streams at the same time have used is kept for the next ones; the first
 // stream of each agent does not count, for what else comes with it.
 func (t *fleetTest) pooled(ctx context.Context) (kib float64, err error) {
 	const more = 3
-	var before, with process.Usage
-	for k := range 1 + more {
-		if err := t.streams(ctx, firstAgents, len(t.names)); err != nil {
-			return 0, err
-		}
-		if k == 0 {
-			if before, err = t.weigh(ctx); err != nil {
-				return 0, err
-			}
-		}
+	if err := t.streams(ctx, firstAgents, len(t.names), 1); err != nil {
+		return 0, err
 	}
-	if with, err = t.weigh(ctx); err != nil {
+	before, err := t.weigh(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if err := t.streams(ctx, firstAgents, len(t.names), 1+more); err != nil {
+		return 0, err
+	}
+	with, err := t.weigh(ctx)
+	if err != nil {
 		return 0, err
 	}
 	gained := with.Descriptors - before.Descriptors
@@ -196,10 +196,10 @@ func (t *fleetTest) bring(ctx context.Context, from, to int) (*process.Process, 
 	return agents, nil
 }
 
-// streams goes through one session of each of some agents.
-func (t *fleetTest) streams(ctx context.Context, from, to int) error {
+// streams goes through some sessions of each of some agents, agent after agent.
+func (t *fleetTest) streams(ctx context.Context, from, to, each int) error {
 	for _, name := range t.names[from:to] {
-		err := until(ctx, func() error { return t.server.Session(ctx, peer.Kind(fleet.Service(name))) })
+		err := until(ctx, func() error { return t.server.Sessions(ctx, peer.Kind(fleet.Service(name)), each) })
 		if err != nil {
 			return fmt.Errorf("a stream of agent %s: %w", name, err)
 		}

@@ -53,15 +53,35 @@ func (i *Instance) way(kind Kind) (Way, bool) {
 
 // Session goes through one whole session: it connects, asks for the service and waits for the answer, takes one byte there
 // and back, ends its direction and waits for the other's end.
-func (i *Instance) Session(ctx context.Context, kind Kind) error {
-	c, err := i.open(ctx, kind)
-	if err != nil {
-		return err
+func (i *Instance) Session(ctx context.Context, kind Kind) error { return i.Sessions(ctx, kind, 1) }
+
+// Sessions goes through several sessions, all of which are open at the same time.
+func (i *Instance) Sessions(ctx context.Context, kind Kind, n int) error {
+	var open []*net.TCPConn
+	defer func() {
+		for _, c := range open {
+			c.Close()
+		}
+	}()
+	for range n {
+		c, err := i.open(ctx, kind)
+		if err != nil {
+			return err
+		}
+		open = append(open, c)
+		if err := backend.Echo(c); err != nil {
+			return fmt.Errorf("one byte there and back: %w", err)
+		}
 	}
-	defer c.Close()
-	if err := backend.Echo(c); err != nil {
-		return fmt.Errorf("one byte there and back: %w", err)
+	for _, c := range open {
+		if err := end(c); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+func end(c *net.TCPConn) error {
 	if err := c.CloseWrite(); err != nil {
 		return err
 	}

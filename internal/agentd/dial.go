@@ -107,7 +107,7 @@ func (d *dialler) dial(ctx context.Context, address, protocol string) (*tls.Conn
 	config := d.TLS(protocol)
 	config.ClientSessionCache = d.sessions
 	if protocol == dataProtocol {
-		// One for each stream, so it should be quick. It resumes the session of the link, whose key exchange is the usual hybrid
+		// A stream may wait for it, so it should be quick. It resumes the session of the link, whose key exchange is the usual hybrid
 		// one and is mixed into its keys (RFC 8446, section 7.1).
 		config.CurvePreferences = []tls.CurveID{tls.CurveP256}
 	}

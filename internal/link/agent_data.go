@@ -61,5 +61,5 @@ func (l *AgentLink) ready(conn *dataConn) bool {
 func (l *AgentLink) keep(conn *dataConn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.waiting != nil && l.pool.back(conn)
+	return l.waiting != nil && l.pool.add(conn)
 }

@@ -1,17 +1,17 @@
 package link
 
-// How many connections of an agent are kept ready at most: such as were asked for ahead, and such as have carried a stream, which
-// cost nothing any more.
+// MaxReady is how many connections of an agent are kept ready at most. Far fewer are asked for ahead; the others have carried a stream,
+// and cost nothing any more.
 const (
-	maxAhead = 16
 	MaxReady = 64
+	maxAhead = 16
 )
 
 // patience is for how many ticks without a stream the pool stays as it is; then it halves.
 const patience = 6
 
-// A pool has the data connections of an agent that no stream has now. It is as large as streams were opened lately, and empty
-// when there were none for long. It is guarded by its link's lock.
+// A pool has the data connections of an agent that no stream has now. As many are asked for ahead as streams have found none lately;
+// none when no stream was opened for long. It is guarded by its link's lock.
 type pool struct {
 	ready    []*dataConn
 	fetching int // connections that were asked for, to be kept
@@ -21,7 +21,6 @@ type pool struct {
 
 // take takes a connection that is still good, nil if there is none, and those that are not any more. Each call counts as a stream.
 func (p *pool) take() (good *dataConn, stale []*dataConn) {
-	p.wanted = min(p.wanted+1, maxAhead)
 	p.quiet = 0
 	for len(p.ready) > 0 {
 		last := len(p.ready) - 1
@@ -32,6 +31,7 @@ func (p *pool) take() (good *dataConn, stale []*dataConn) {
 		}
 		stale = append(stale, conn)
 	}
+	p.wanted = min(p.wanted+1, maxAhead)
 	return nil, stale
 }
 
@@ -47,25 +47,12 @@ func (p *pool) missing() int {
 	return n
 }
 
-// fetched keeps a connection that was asked for, unless there are enough.
-func (p *pool) fetched(conn *dataConn) bool {
-	p.fetching = max(0, p.fetching-1)
-	return p.add(conn, p.wanted)
-}
+// arrived is the end of a wait for a connection that was asked for ahead.
+func (p *pool) arrived() { p.fetching = max(0, p.fetching-1) }
 
-// late keeps a connection that came too late for its stream, unless there are enough.
-func (p *pool) late(conn *dataConn) bool { return p.add(conn, p.wanted) }
-
-// back keeps a connection that has carried a stream, unless there are enough.
-func (p *pool) back(conn *dataConn) bool {
-	if p.wanted == 0 {
-		return false
-	}
-	return p.add(conn, MaxReady)
-}
-
-func (p *pool) add(conn *dataConn, most int) bool {
-	if len(p.ready) >= most {
+// add keeps a connection, unless there are enough or no stream was opened for long.
+func (p *pool) add(conn *dataConn) bool {
+	if p.wanted == 0 || len(p.ready) >= MaxReady {
 		return false
 	}
 	p.ready = append(p.ready, conn)

@@ -27,10 +27,11 @@ func TestPool(t *testing.T) {
 			far.Close()
 			return newDataConn(control.ServerData(near))
 		}
-		add := func(how func(*dataConn) bool, room bool) {
+		add := func() {
+			room := p.wanted > 0 && len(p.ready) < MaxReady
 			conn := newConn()
-			if how(conn) != room {
-				t.Fatalf("added: %v with %d of %d", !room, len(p.ready), p.wanted)
+			if p.add(conn) != room {
+				t.Fatalf("added: %v with %d, %d wanted", !room, len(p.ready), p.wanted)
 			}
 			if room {
 				kept[conn] = true
@@ -57,17 +58,17 @@ func TestPool(t *testing.T) {
 					return
 				}
 				asked--
-				add(p.fetched, len(p.ready) < p.wanted)
+				p.arrived()
+				add()
 			},
 			"do not come": func(*rapid.T) {
 				if asked == 0 {
 					return
 				}
 				asked--
-				p.fetching = max(0, p.fetching-1)
+				p.arrived()
 			},
-			"come late": func(*rapid.T) { add(p.late, len(p.ready) < p.wanted) },
-			"come back": func(*rapid.T) { add(p.back, p.wanted > 0 && len(p.ready) < MaxReady) },
+			"come back": func(*rapid.T) { add() },
 			"tick":      func(*rapid.T) { gone(p.tick()...) },
 			"clear": func(t *rapid.T) {
 				gone(p.clear()...)

@@ -177,14 +177,10 @@ func (l *AgentLink) deliver(stream int64, conn *dataConn) bool {
 	l.mu.Lock()
 	wait := l.waiting[stream]
 	delete(l.waiting, stream)
-	kept := wait != nil
-	switch {
-	case kept || l.waiting == nil:
-	case stream == 0:
-		kept = l.pool.fetched(conn)
-	default: // too late
-		kept = l.pool.late(conn)
+	if stream == 0 {
+		l.pool.arrived()
 	}
+	kept := wait != nil || l.waiting != nil && l.pool.add(conn)
 	l.mu.Unlock()
 	if wait != nil {
 		wait <- delivery{conn: conn}
@@ -203,7 +199,7 @@ func (l *AgentLink) refused(stream int64, why error) {
 	wait := l.waiting[stream]
 	delete(l.waiting, stream)
 	if stream == 0 {
-		l.pool.fetching = max(0, l.pool.fetching-1)
+		l.pool.arrived()
 	}
 	l.mu.Unlock()
 	if wait != nil {

@@ -28,7 +28,7 @@ const TicketTime = 10 * time.Second
 // Agents is the table of the agents' links. It is safe for concurrent use.
 //
 //   - An agent has one link. One that comes again takes its name over at once; its old link ends, and the streams with it.
-//   - A stream has a connection of its own, and ends with the link at the latest.
+//   - A stream has a connection for itself, and ends with the link at the latest. With TLS, the connection then carries the next one.
 //   - Links outlive generations of the configuration.
 type Agents struct {
 	watchers watchers

@@ -15,6 +15,7 @@ import (
 	"jackfield/internal/agentd/membership"
 	"jackfield/internal/api"
 	"jackfield/internal/link"
+	"jackfield/internal/link/chunks"
 	"jackfield/internal/link/control"
 	"jackfield/internal/tlsstream"
 	"jackfield/test/live"
@@ -133,8 +134,8 @@ func attach(t *testing.T, conn net.Conn, ticket control.Ticket) *control.Conn {
 	return data
 }
 
-// carry wants a data connection to be asked for a stream, and bytes to pass both ways.
-func carry(t *testing.T, conn net.Conn, ticket control.Ticket, c *client) {
+// carry wants a data connection to be asked for a stream, which it returns, and bytes to pass both ways.
+func carry(t *testing.T, conn domain.Stream, ticket control.Ticket, c *client) domain.Stream {
 	t.Helper()
 	data := attach(t, conn, ticket)
 	m, err := data.Receive()
@@ -149,7 +150,11 @@ func carry(t *testing.T, conn net.Conn, ticket control.Ticket, c *client) {
 		t.Fatal(err)
 	}
 	expect(t, c, "+\r\n")
+	if encrypted, ok := conn.(*tlsstream.Stream); ok {
+		conn = chunks.New(encrypted)
+	}
 	pass(t, conn, c)
+	return conn
 }
 
 func pass(t *testing.T, conn net.Conn, c *client) {
@@ -184,8 +189,7 @@ func TestAgentTickets(t *testing.T) {
 	}
 
 	c, used := edge.asked(t)
-	conn := edge.dial(t)
-	carry(t, conn, used.Ticket, c)
+	stream := carry(t, edge.dial(t), used.Ticket, c)
 	for n, again := range []domain.Stream{edge.dial(t), mallory.dial(t), f.dialPlain(t)} {
 		attach(t, again, used.Ticket)
 		expectUnwanted(t, again)
@@ -198,8 +202,8 @@ func TestAgentTickets(t *testing.T) {
 		expectUnwanted(t, guessing)
 		refused(3 + n + 1)
 	}
-	pass(t, conn, c)
-	conn.CloseWrite()
+	pass(t, stream, c)
+	stream.CloseWrite()
 	c.CloseWrite()
 	expectEnd(t, c, "FIN")
 
@@ -216,12 +220,11 @@ func TestAgentTickets(t *testing.T) {
 	}
 
 	c, ticket := plain.asked(t)
-	conn = f.dialPlain(t)
-	carry(t, conn, ticket.Ticket, c)
+	stream = carry(t, f.dialPlain(t), ticket.Ticket, c)
 	again := f.dialPlain(t)
 	attach(t, again, ticket.Ticket)
 	expectUnwanted(t, again)
-	pass(t, conn, c)
+	pass(t, stream, c)
 
 	for name, bytes := range map[string]string{
 		"nothing": "", "a length of 2 GiB": "\xff\xff\xff\x7f\x0c\x00\x46\x4a", "a negative length": "\xff\xff\xff\xff\x0c\x00\x46\x4a",
@@ -235,7 +238,7 @@ func TestAgentTickets(t *testing.T) {
 			}
 		})
 	}
-	pass(t, conn, c)
+	pass(t, stream, c)
 }
 
 // TestAgentAnswersUnasked: an agent that answers what it was not asked loses the link, or the stream.

@@ -27,6 +27,7 @@ import (
 	"jackfield/internal/authority"
 	"jackfield/internal/gateway"
 	"jackfield/internal/link"
+	"jackfield/internal/link/chunks"
 	"jackfield/internal/link/control"
 	"jackfield/internal/listen"
 	"jackfield/internal/tlsstream"
@@ -403,15 +404,19 @@ func TestData(t *testing.T) {
 			if stream == nil {
 				t.FailNow()
 			}
+			far := conn.(jackfield.Stream)
+			if encrypted, ok := conn.(*tls.Conn); ok {
+				far = chunks.New(tlsstream.Of(encrypted))
+			}
 			io.WriteString(stream, "question")
 			if err := stream.CloseWrite(); err != nil {
 				t.Error(err)
 			}
-			if question, err := io.ReadAll(conn); err != nil || string(question) != "question" {
+			if question, err := io.ReadAll(far); err != nil || string(question) != "question" {
 				t.Errorf("read %q, %v", question, err)
 			}
-			io.WriteString(conn, "answer")
-			conn.Close()
+			io.WriteString(far, "answer")
+			far.CloseWrite()
 			if answer, err := io.ReadAll(stream); err != nil || string(answer) != "answer" {
 				t.Errorf("read %q, %v", answer, err)
 			}
