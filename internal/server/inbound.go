@@ -33,13 +33,29 @@ type keptLink struct {
 	stop context.CancelCauseFunc
 }
 
-// An inboundBlock is all that matters to the link of what a block says.
+// An inboundBlock is all that matters to the link of what a block says, and of what its files hold.
 type inboundBlock struct {
 	Address, Encryption, KeyFile, AESKeyFile, CAFile, ServerName, Fingerprint string
+
+	Files [sha256.Size]byte
 }
 
 func inboundOf(a *config.Agent) inboundBlock {
-	return inboundBlock{a.Address, a.Encryption, a.KeyFile, a.AESKeyFile, a.CAFile, a.ServerName, a.Fingerprint}
+	return inboundBlock{
+		a.Address, a.Encryption, a.KeyFile, a.AESKeyFile, a.CAFile, a.ServerName, a.Fingerprint,
+		digest(a.KeyFile, a.AESKeyFile, a.CAFile),
+	}
+}
+
+// digest changes when a file does. One that cannot be read is like one that is not there: who needs it will say so.
+func digest(paths ...string) (sum [sha256.Size]byte) {
+	whole := sha256.New()
+	for _, path := range paths {
+		text, _ := os.ReadFile(path)
+		part := sha256.Sum256(text)
+		whole.Write(part[:])
+	}
+	return [sha256.Size]byte(whole.Sum(nil))
 }
 
 var (

@@ -80,6 +80,29 @@ func TestInboundAgents(t *testing.T) {
 	}
 	f.echoes(t, "tls-in")
 	f.echoes(t, "plain-in")
+	f.changeKey(t, agents["plain-in"].state, since)
+}
+
+// changeKey has the server read another key of plain-in, which is not the agent's, and then the right one again. Links to others stay.
+func (f *fleet) changeKey(t *testing.T, state string, since map[string]time.Time) {
+	t.Helper()
+	path := filepath.Join(state, "seal.key")
+	right := fileText(t, path)
+	for _, key := range []string{strings.Repeat("5a", 32), right} {
+		if err := os.WriteFile(path, []byte(key), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f.cli(t, "", "reload")
+		want := api.AgentLinked
+		if key != right {
+			want = api.AgentAway
+		}
+		f.awaitState(t, "plain-in", want)
+		if now := f.agentState(t, "tls-in").Since; !now.Equal(since["tls-in"]) {
+			t.Errorf("the link to tls-in is of %v now, it was of %v", now, since["tls-in"])
+		}
+	}
+	f.echoes(t, "plain-in")
 }
 
 // awaitSaidSince waits for a line of the agent's log after what it had said before.
