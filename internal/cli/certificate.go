@@ -38,7 +38,7 @@ const (
 )
 
 func newCertificateIssue() *cobra.Command {
-	var flags adminFlags
+	var flags serverFlags
 	var user, device, requestPath, out string
 	var lifetime time.Duration
 	cmd := &cobra.Command{
@@ -142,7 +142,7 @@ func (c *credentials) obtain(cmd *cobra.Command, server *api.Client, r api.Certi
 }
 
 func newCertificateRemove() *cobra.Command {
-	var flags adminFlags
+	var flags serverFlags
 	cmd := &cobra.Command{
 		Use:   "revoke SERIAL...",
 		Short: "Revoke certificates",
@@ -158,7 +158,7 @@ once.`,
 }
 
 func newCertificateList() *cobra.Command {
-	var flags adminFlags
+	var flags serverFlags
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "ls",
@@ -200,7 +200,7 @@ func printCertificates(w io.Writer, certificates []api.Certificate, now time.Tim
 }
 
 func newCertificateAuthority() *cobra.Command {
-	var flags adminFlags
+	var flags serverFlags
 	cmd := &cobra.Command{
 		Use:   "authority",
 		Short: "Print the certificates that clients must trust, in PEM",
@@ -220,7 +220,7 @@ func newCertificateAuthority() *cobra.Command {
 }
 
 func newCertificateRotate() *cobra.Command {
-	var flags adminFlags
+	var flags serverFlags
 	cmd := &cobra.Command{
 		Use:   "rotate",
 		Short: "Make a new certificate authority",
@@ -243,7 +243,7 @@ retire", what the old one has signed is void.`,
 }
 
 func newCertificateRetire() *cobra.Command {
-	var flags adminFlags
+	var flags serverFlags
 	cmd := &cobra.Command{
 		Use:   "retire",
 		Short: "End a rotation: what the old authority has signed is void",

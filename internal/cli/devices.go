@@ -12,26 +12,22 @@ import (
 )
 
 func newDevices() *cobra.Command {
-	var flags adminFlags
+	var flags serverFlags
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "devices",
 		Short: "Show the devices and whether they are connected",
 		Args:  args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := flags.client()
-			if err != nil {
+		RunE: flags.withServer(func(cmd *cobra.Command, _ []string, server *api.Client) error {
+			devices, err := server.Devices(cmd.Context())
+			switch {
+			case err != nil:
 				return err
-			}
-			devices, err := client.Devices(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if asJSON {
+			case asJSON:
 				return printJSON(cmd.OutOrStdout(), devices)
 			}
 			return printDevices(cmd.OutOrStdout(), devices, time.Now())
-		},
+		}),
 	}
 	flags.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")

@@ -27,7 +27,7 @@ func newUser() *cobra.Command {
 }
 
 func newUserAdd() *cobra.Command {
-	var flags adminFlags
+	var flags serverFlags
 	var user api.NewUser
 	var passwords passwordFlags
 	cmd := &cobra.Command{
@@ -60,7 +60,7 @@ password is asked for on a terminal.`,
 }
 
 func newUserPasswd() *cobra.Command {
-	var flags adminFlags
+	var flags serverFlags
 	var passwords passwordFlags
 	cmd := &cobra.Command{
 		Use:   "passwd NAME",
@@ -85,7 +85,7 @@ func newUserPasswd() *cobra.Command {
 }
 
 func newUserChange() *cobra.Command {
-	var flags adminFlags
+	var flags serverFlags
 	var join, leave []string
 	var admin, disabled bool
 	cmd := &cobra.Command{
@@ -132,7 +132,7 @@ that took away.`,
 }
 
 func newUserRemove() *cobra.Command {
-	var flags adminFlags
+	var flags serverFlags
 	cmd := &cobra.Command{
 		Use:   "rm NAME...",
 		Short: "Remove users",
@@ -147,7 +147,7 @@ func newUserRemove() *cobra.Command {
 }
 
 func newUserList() *cobra.Command {
-	var flags adminFlags
+	var flags serverFlags
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "ls",
