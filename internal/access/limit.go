@@ -78,7 +78,7 @@ func (l *Limit) Configure(next Limits) {
 // Enter takes a place, or refuses with kind Limited. Calling leave again does nothing.
 func (l *Limit) Enter(_ context.Context, r *jackfield.Request) (leave func(), err error) {
 	now := time.Now()
-	key := sourceKey(r.Source.Addr())
+	key := jackfield.SourceOf(r.Source.Addr())
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -97,7 +97,7 @@ func (l *Limit) Enter(_ context.Context, r *jackfield.Request) (leave func(), er
 func (l *Limit) Check(r *jackfield.Request) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.check(sourceKey(r.Source.Addr()), time.Now())
+	return l.check(jackfield.SourceOf(r.Source.Addr()), time.Now())
 }
 
 // check says which limit, if any, keeps the source out. It takes nothing.

@@ -263,7 +263,7 @@ func TestLimitAgainstModel(t *testing.T) {
 			"": func(rt *rapid.T) {
 				keys := map[source]bool{}
 				for _, p := range open {
-					keys[sourceKey(netip.MustParseAddr(p.address))] = true
+					keys[jackfield.SourceOf(netip.MustParseAddr(p.address))] = true
 				}
 				if l.sessions != len(open) || len(l.sources.known) != len(keys) {
 					rt.Fatalf("%d sessions, %d sources; want %d, %d", l.sessions, len(l.sources.known), len(open), len(keys))

@@ -11,18 +11,8 @@ import (
 // MaxSources is how many sources one Limit remembers; about 20 MB when all are in use.
 const MaxSources = 1 << 16
 
-// source is who is counted as one: an IPv4 address or an IPv6 /64.
+// source is who is counted as one: see jackfield.SourceOf.
 type source = netip.Prefix
-
-func sourceKey(a netip.Addr) source {
-	a = canonicalAddress(a)
-	bits := 32
-	if a.Is6() {
-		bits = 64
-	}
-	key, _ := a.Prefix(bits) // fails for the zero address only, which then is one source of its own
-	return key
-}
 
 // sources counts by source. The Limit's lock guards it.
 type sources struct {

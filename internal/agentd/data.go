@@ -106,7 +106,7 @@ func (l *link) serve(conn *control.Conn, open *control.Open) (again bool) {
 		return carriesMany
 	}
 	defer service.Close()
-	if !accept(conn, open) || !stop() {
+	if !stop() || !accept(conn, open) { // once it is open, a stream that is cut ends with a reset: join sees to that
 		relay.Reset(service)
 		return false
 	}

@@ -14,6 +14,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"jackfield"
 	"jackfield/wire/inedo"
 )
 
@@ -116,16 +117,17 @@ func TestHandshakeShareAtOnce(t *testing.T) {
 	}
 }
 
-// Whatever comes and goes, no address has more than its share, none is refused that has less, and nothing is remembered of who left.
+// Whatever comes and goes, no source has more than its share, none is refused that has less, and nothing is remembered of who left.
 func TestHandshakesProperty(t *testing.T) {
-	sources := []string{"192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"}
+	sources := []string{"192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"}
 	rapid.Check(t, func(t *rapid.T) {
-		h := &handshakes{most: rapid.IntRange(1, 4).Draw(t, "most"), by: make(map[netip.Addr]int)}
-		inside := make(map[netip.Addr][]func())
+		h := &handshakes{most: rapid.IntRange(1, 4).Draw(t, "most"), by: make(map[netip.Prefix]int)}
+		inside := make(map[netip.Prefix][]func()) // by source
 		t.Repeat(map[string]func(*rapid.T){
 			"enter": func(t *rapid.T) {
-				from := netip.MustParseAddr(rapid.SampledFrom(sources).Draw(t, "from"))
-				leave, entered := h.enter(net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, rapid.Uint16().Draw(t, "port"))))
+				address := netip.MustParseAddr(rapid.SampledFrom(sources).Draw(t, "from"))
+				leave, entered := h.enter(net.TCPAddrFromAddrPort(netip.AddrPortFrom(address, rapid.Uint16().Draw(t, "port"))))
+				from := jackfield.SourceOf(address)
 				if want := len(inside[from]) < h.most; entered != want {
 					t.Fatalf("%v has %d of %d, and enters: %t", from, len(inside[from]), h.most, entered)
 				}
@@ -134,7 +136,7 @@ func TestHandshakesProperty(t *testing.T) {
 				}
 			},
 			"leave": func(t *rapid.T) {
-				from := netip.MustParseAddr(rapid.SampledFrom(sources).Draw(t, "from"))
+				from := jackfield.SourceOf(netip.MustParseAddr(rapid.SampledFrom(sources).Draw(t, "from")))
 				if n := len(inside[from]); n > 0 {
 					inside[from][n-1]()
 					inside[from] = inside[from][:n-1]
@@ -148,7 +150,7 @@ func TestHandshakesProperty(t *testing.T) {
 					}
 				}
 				if len(h.by) != remembered {
-					t.Fatalf("%d addresses are remembered, not %d", len(h.by), remembered)
+					t.Fatalf("%d sources are remembered, not %d", len(h.by), remembered)
 				}
 			},
 		})
@@ -157,7 +159,7 @@ func TestHandshakesProperty(t *testing.T) {
 
 // Under the race detector: those who enter and leave at the same moment are counted right.
 func TestHandshakesAtOnce(t *testing.T) {
-	h := &handshakes{most: 3, by: make(map[netip.Addr]int)}
+	h := &handshakes{most: 3, by: make(map[netip.Prefix]int)}
 	source := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1}
 	var all sync.WaitGroup
 	var inside, most, entered atomic.Int64

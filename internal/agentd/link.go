@@ -35,8 +35,10 @@ type link struct {
 	cancel  context.CancelCauseFunc
 	tasks   sync.WaitGroup
 
+	// Of the goroutine that receives.
 	rotated bool      // the server has a new authority
-	asked   time.Time // when a certificate was asked for last; like rotated, of the goroutine that receives
+	asked   time.Time // when a certificate was asked for last
+	unknown uint64    // messages that are not known
 }
 
 func newLink(a *Agent, conn *control.Conn, o opener) *link {
@@ -130,7 +132,9 @@ func (l *link) take(m control.Message) error {
 	case *control.Renewed:
 		l.renewed(m)
 	case *control.Unknown:
-		l.agent.Log.Info("the server said something unknown", "code", m.Command)
+		if l.unknown++; l.unknown&(l.unknown-1) == 0 { // the 1st, 2nd, 4th, 8th …: nobody fills the log
+			l.agent.Log.Info("the server said something unknown", "code", m.Command)
+		}
 	default:
 		return errors.New("the server said something that belongs on another connection, or at another time")
 	}

@@ -4,12 +4,15 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
 	"time"
 
+	"jackfield"
 	"jackfield/internal/link/control"
+	"jackfield/internal/quiet"
 	"jackfield/internal/tlsstream"
 	"jackfield/wire/inedo"
 )
@@ -48,6 +51,9 @@ func (a *Agent) Listen(ctx context.Context, listener net.Listener, o Listening, 
 
 const defaultMaxHandshakes = 100
 
+// linesAtOnce is how many lines of the log whoever connects can make at once; after that it is one in a while.
+const linesAtOnce = 100
+
 // acceptPause is the pause after an error of Accept, such as too many open files.
 const acceptPause = time.Second
 
@@ -55,7 +61,8 @@ const acceptPause = time.Second
 func (a *Agent) accept(accepting, serving context.Context, listener net.Listener, o Listening, connections *sync.WaitGroup) {
 	most := cmp.Or(o.MaxHandshakes, defaultMaxHandshakes)
 	room := make(chan struct{}, most)
-	sources := &handshakes{most: shareOf(most), by: make(map[netip.Addr]int)}
+	sources := &handshakes{most: shareOf(most), by: make(map[netip.Prefix]int)}
+	log := quiet.New(a.Log, linesAtOnce)
 	for accepting.Err() == nil {
 		select {
 		case room <- struct{}{}:
@@ -70,13 +77,14 @@ func (a *Agent) accept(accepting, serving context.Context, listener net.Listener
 			a.pauseAfter(accepting, err)
 		case !o.allows(conn.RemoteAddr()):
 			release()
-			a.Log.Warn("a connection was closed: its address is not allowed", "source", conn.RemoteAddr().String())
+			log.Note(slog.LevelWarn, "address", "a connection was closed: its address is not allowed", "source", conn.RemoteAddr().String())
 			conn.Close()
 		default:
 			leave, entered := sources.enter(conn.RemoteAddr())
 			if !entered {
 				release()
-				a.Log.Warn("a connection was closed: too many of its address are in handshake", "source", conn.RemoteAddr().String())
+				log.Note(slog.LevelWarn, "handshakes", "a connection was closed: too many of its address are in handshake",
+					"source", conn.RemoteAddr().String())
 				conn.Close()
 				continue
 			}
@@ -84,19 +92,19 @@ func (a *Agent) accept(accepting, serving context.Context, listener net.Listener
 			connections.Go(func() {
 				defer release()
 				if err := a.greet(serving, conn.(*net.TCPConn), o, release); err != nil && serving.Err() == nil {
-					a.Log.Warn("a server's connection has ended", "source", conn.RemoteAddr().String(), "error", err)
+					log.Note(slog.LevelWarn, "ended", "a server's connection has ended", "source", conn.RemoteAddr().String(), "error", err)
 				}
 			})
 		}
 	}
 }
 
-// handshakes count those that go on, by where they come from: one address has a quarter of the room, so that another one always gets in.
+// handshakes count those that go on, by where they come from: one source has a quarter of the room, so that another one always gets in.
 type handshakes struct {
 	most int
 
 	mu sync.Mutex
-	by map[netip.Addr]int // guarded by mu
+	by map[netip.Prefix]int // guarded by mu
 }
 
 func shareOf(room int) int {
@@ -108,7 +116,7 @@ func shareOf(room int) int {
 
 func (h *handshakes) enter(source net.Addr) (leave func(), entered bool) {
 	address, _ := netip.ParseAddrPort(source.String())
-	from := address.Addr().Unmap()
+	from := jackfield.SourceOf(address.Addr())
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.by[from] >= h.most {

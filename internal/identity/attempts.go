@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"jackfield"
 )
 
 // Attempts slows down sources that show one wrong secret after the other, as Login does: after a few, a source waits one second
@@ -20,7 +22,7 @@ func NewAttempts() *Attempts { return &Attempts{sources: newFailures[netip.Prefi
 func (a *Attempts) Begin(source netip.Addr) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if wait := a.sources.wait(sourceOf(source), time.Now()); wait > 0 {
+	if wait := a.sources.wait(jackfield.SourceOf(source), time.Now()); wait > 0 {
 		return limited("too many wrong tokens, try again later", wait, errSlowed)
 	}
 	return nil
@@ -30,5 +32,5 @@ func (a *Attempts) Begin(source netip.Addr) error {
 func (a *Attempts) Failed(source netip.Addr) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.sources.add(sourceOf(source), time.Now())
+	a.sources.add(jackfield.SourceOf(source), time.Now())
 }

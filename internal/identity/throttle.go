@@ -51,7 +51,7 @@ func newThrottle() *throttle {
 
 // begin lets an attempt begin, or refuses it with kind Limited, at once. An attempt that began ends with a call of end.
 func (t *throttle) begin(user string, from netip.Addr) (end func(success bool), err error) {
-	source := sourceOf(from)
+	source := jackfield.SourceOf(from)
 	who := account{user, source}
 	now := time.Now()
 
@@ -94,17 +94,6 @@ func (t *throttle) end(who account, success bool) {
 	}
 	t.accounts.add(who, now)
 	t.sources.add(who.source, now)
-}
-
-// sourceOf is as internal/access counts sources.
-func sourceOf(a netip.Addr) netip.Prefix {
-	a = a.Unmap().WithZone("")
-	bits := 32
-	if a.Is6() {
-		bits = 64
-	}
-	source, _ := a.Prefix(bits) // fails for the zero address only, which then is one source of its own
-	return source
 }
 
 // A schedule says how long to wait after so many failures.

@@ -85,24 +85,6 @@ func TestManyUsersFromOneSource(t *testing.T) {
 	})
 }
 
-func TestSourcesAreNetworks(t *testing.T) {
-	for _, c := range []struct {
-		a, b string
-		same bool
-	}{
-		{"192.0.2.7", "::ffff:192.0.2.7", true},
-		{"192.0.2.7", "192.0.2.8", false},
-		{"2001:db8::1", "2001:db8::ffff:1", true},
-		{"2001:db8::1", "2001:db8:0:1::1", false},
-		{"fe80::1%eth0", "fe80::2%eth1", true},
-	} {
-		if same := sourceOf(netip.MustParseAddr(c.a)) == sourceOf(netip.MustParseAddr(c.b)); same != c.same {
-			t.Errorf("%s and %s: %v", c.a, c.b, same)
-		}
-	}
-	sourceOf(netip.Addr{})
-}
-
 func TestSuccessForgives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		th := newThrottle()
@@ -116,7 +98,7 @@ func TestSuccessForgives(t *testing.T) {
 		if _, err := th.begin("ada", source); err != nil {
 			t.Errorf("failures before the success still count: %v", err)
 		}
-		if n := th.sources.known[sourceOf(source)].Value.(*failed[netip.Prefix]).count; n != 2*perAccount.free {
+		if n := th.sources.known[jackfield.SourceOf(source)].Value.(*failed[netip.Prefix]).count; n != 2*perAccount.free {
 			t.Errorf("%d failures of the source are known", n)
 		}
 	})
@@ -141,7 +123,7 @@ func TestTimeForgives(t *testing.T) {
 		fail(t, th, "ada", source, 8)
 		time.Sleep(forgiveAfter)
 		fail(t, th, "bob", source, 1)
-		if th.accounts.order.Len() != 1 || th.accounts.wait(account{"ada", sourceOf(source)}, time.Now()) != 0 {
+		if th.accounts.order.Len() != 1 || th.accounts.wait(account{"ada", jackfield.SourceOf(source)}, time.Now()) != 0 {
 			t.Error("old failures still count")
 		}
 	})

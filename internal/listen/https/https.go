@@ -44,6 +44,7 @@ import (
 	"jackfield"
 	"jackfield/internal/gateway"
 	"jackfield/internal/listen"
+	"jackfield/internal/quiet"
 )
 
 // A Screener decides by a client's address alone; *gateway.Gateway is one. A refusal has been logged and recorded.
@@ -97,7 +98,7 @@ type Handler struct {
 	names      names
 	server     *http.Server
 	sameOrigin http.Handler // Options.HTTP, for requests that no browser sends for another site
-	quiet      *quiet
+	quiet      *quiet.Log
 
 	retired context.Context // ends when Close begins
 	retire  context.CancelCauseFunc
@@ -119,7 +120,7 @@ func New(o Options) *Handler {
 		Options: o,
 		tls:     withProtocols(o.TLS, o.ALPN),
 		names:   newNames(o.Names),
-		quiet:   newQuiet(o.Log.With("listener", o.Listener.Name)),
+		quiet:   quiet.New(o.Log.With("listener", o.Listener.Name), 1),
 		open:    make(map[net.Conn]*connection),
 		settled: make(chan struct{}),
 	}
@@ -224,7 +225,7 @@ func (h *Handler) refused(reason, message string, attrs ...any) {
 	if h.Observer != nil {
 		h.Observer.ConnectionRefused(h.Listener.Name, reason)
 	}
-	h.quiet.note(reason, message, attrs...)
+	h.quiet.Note(slog.LevelInfo, reason, message, attrs...)
 }
 
 // arrive counts a connection that has not brought a request yet, until arrived is called.

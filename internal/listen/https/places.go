@@ -3,6 +3,8 @@ package https
 import (
 	"net/netip"
 	"sync"
+
+	"jackfield"
 )
 
 // Places counts the connections of a listener. It outlives generations, each of which has limits of its own. Its zero value
@@ -28,7 +30,7 @@ func (p *Places) shakeHands(source netip.Addr, l Limits) (leave func(), reason s
 }
 
 func (p *Places) enter(c *count, source netip.Addr, most, mostEach int, full string) (leave func(), reason string) {
-	key := sourceOf(source)
+	key := jackfield.SourceOf(source)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
@@ -53,15 +55,4 @@ func (p *Places) leave(c *count, key netip.Prefix) {
 	if c.each[key] == 0 {
 		delete(c.each, key)
 	}
-}
-
-// sourceOf is who is counted as one: an IPv4 address or an IPv6 /64.
-func sourceOf(a netip.Addr) netip.Prefix {
-	a = a.Unmap().WithZone("")
-	bits := 32
-	if a.Is6() {
-		bits = 64
-	}
-	key, _ := a.Prefix(bits) // fails for the zero address only, which then is one source of its own
-	return key
 }

@@ -101,7 +101,7 @@ func (h *Handler) call(handler http.Handler, w http.ResponseWriter, r *http.Requ
 		}
 		if fault != http.ErrAbortHandler {
 			id := h.newID()
-			if untold, due := h.quiet.count("panic"); due {
+			if untold, due := h.quiet.Count("panic"); due {
 				h.Log.Error("panic while a request was handled", "id", id, "listener", h.Listener.Name, "method", r.Method,
 					"path", r.URL.Path, "panic", fmt.Sprint(fault), "stack", string(debug.Stack()), "more_since_last_line", untold)
 			}

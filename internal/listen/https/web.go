@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"jackfield"
+	"jackfield/internal/quiet"
 )
 
 // A WebProxy is the handler of requests in absolute-form (RFC 9112, section 3.2.2), as browsers and other clients send them to
@@ -31,7 +32,7 @@ type WebProxy struct {
 	Services map[jackfield.Name]bool // those that are reached so; of others a client that may see them is told
 
 	once  sync.Once
-	quiet *quiet // the log of what services do wrong
+	quiet *quiet.Log // the log of what services do wrong
 }
 
 // ServeHTTP implements http.Handler.
@@ -58,8 +59,8 @@ func (p *WebProxy) pass(v *admitted, w http.ResponseWriter, r *http.Request) err
 	x := newExchange(v, w, r, far)
 	x.run(session, httputil.ReverseProxy{ErrorLog: slog.NewLogLogger(p.Gateway.Log.Handler(), slog.LevelDebug)})
 	if x.fault != nil {
-		p.once.Do(func() { p.quiet = newQuiet(p.Gateway.Log) })
-		p.quiet.note("no_answer", "a service gave no valid answer", "id", v.ID(), "service", v.name, "error", x.fault)
+		p.once.Do(func() { p.quiet = quiet.New(p.Gateway.Log, 1) })
+		p.quiet.Note(slog.LevelInfo, "no_answer", "a service gave no valid answer", "id", v.ID(), "service", v.name, "error", x.fault)
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"jackfield"
@@ -26,6 +27,7 @@ import (
 	"jackfield/internal/link"
 	"jackfield/internal/link/control"
 	"jackfield/internal/listen"
+	"jackfield/internal/quiet"
 	"jackfield/wire/inedo"
 )
 
@@ -54,6 +56,9 @@ type Handler struct {
 	DataAt func(agent string) (address string, plain bool)
 
 	Log *slog.Logger
+
+	once  sync.Once
+	quiet *quiet.Log
 }
 
 // A PeerFunc tells whose certificate was verified.
@@ -153,11 +158,19 @@ func (h *Handler) Data(ctx context.Context, conn *tls.Conn, c *listen.Client) {
 	peer, err := h.Peer(ctx, conn.ConnectionState().PeerCertificates[0])
 	if err != nil {
 		conn.Close()
-		h.Log.Warn("data connection refused", "listener", h.Listener.Name, "source", c.Source, "error", err)
+		h.refused(c, "", err)
 		return
 	}
 	defer peer.Release()
 	h.attach(peer.InForce, control.ServerData(conn), peer.Agent, c)
+}
+
+// linesAtOnce is how many lines of the log whoever connects can make at once; after that it is one in a while.
+const linesAtOnce = 100
+
+func (h *Handler) refused(c *listen.Client, agent string, why error) {
+	h.once.Do(func() { h.quiet = quiet.New(h.Log, linesAtOnce) })
+	h.quiet.Note(slog.LevelWarn, "data", "data connection refused", "listener", h.Listener.Name, "source", c.Source, "agent", agent, "error", why)
 }
 
 // attach waits for the ticket of a data connection.
@@ -181,7 +194,7 @@ func (h *Handler) attach(ctx context.Context, conn *control.Conn, agent string, 
 	}
 	if err != nil {
 		conn.Close()
-		h.Log.Warn("data connection refused", "listener", h.Listener.Name, "source", c.Source, "agent", agent, "error", err)
+		h.refused(c, agent, err)
 	}
 }
 

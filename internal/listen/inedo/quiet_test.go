@@ -1,6 +1,8 @@
 package inedo
 
 import (
+	"io"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -50,5 +52,22 @@ func heardOut(t *testing.T, c *control.Conn) {
 		if _, is := m.(*control.Renewed); is {
 			return
 		}
+	}
+}
+
+// Who guesses tickets on the port without TLS, where nobody proves who they are, does not fill the log.
+func TestGuessedTicketsQuiet(t *testing.T) {
+	const times, most = 3 * linesAtOnce, linesAtOnce + 10
+	p := open(t)
+	for n := range times {
+		conn := p.connect(t, p.plain)
+		control.AgentData(conn).Send(&control.Attach{Ticket: control.Ticket{byte(n), byte(n >> 8), 1}})
+		io.Copy(io.Discard, conn)
+		conn.Close()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if lines := strings.Count(p.log.String(), "\n"); lines < linesAtOnce || lines > most {
+		t.Errorf("%d guesses have made %d lines, %d bytes", times, lines, p.log.Len())
 	}
 }
