@@ -10,7 +10,7 @@ import (
 type Login struct {
 	User     string           `json:"user,omitempty" maxLength:"64"`
 	Password string           `json:"password,omitempty"`
-	Token    string           `json:"token,omitempty" doc:"a one-time token, instead of user and password; it is used up"`
+	Token    string           `json:"token,omitempty" doc:"a one-time token, instead of user and password; it is used up. Any other token is answered as it is, and nothing new is made"`
 	Label    string           `json:"label,omitempty" doc:"what the new token is for" maxLength:"128" example:"laptop"`
 	Scopes   []identity.Scope `json:"scopes,omitempty" doc:"of the new token; absent: read, write and connect, or those of the one-time token" enum:"admin,connect,read,write"`
 	Lifetime Duration         `json:"lifetime,omitempty" doc:"of the new token; absent: 720h"`

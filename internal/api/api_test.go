@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -355,6 +356,16 @@ func TestLogin(t *testing.T) {
 	}
 	if _, err := anybody.Login(t.Context(), api.Login{Token: oneTime}); jackfield.AsError(err).Kind != jackfield.Unauthenticated {
 		t.Errorf("a one-time token, the second time: %v", err)
+	}
+	kept, err := anybody.Login(t.Context(), api.Login{Token: exchanged.Secret, Label: "another label"})
+	if err != nil || !reflect.DeepEqual(kept, exchanged) {
+		t.Errorf("a token that is none of the kind that is used up: %+v, %v; it is %+v", kept, err, exchanged)
+	}
+	for _, more := range []api.Login{{Scopes: []identity.Scope{identity.Read}}, {Lifetime: api.Duration(time.Hour)}} {
+		more.Token = exchanged.Secret
+		if got, err := anybody.Login(t.Context(), more); jackfield.AsError(err).Kind != jackfield.Invalid {
+			t.Errorf("as it is, and otherwise: %+v, %v", got, err)
+		}
 	}
 	tokens, err := s.Client(t, s.Admin).Tokens(t.Context(), "bob")
 	if err != nil || len(tokens) != 3 { // two of the test's, one that was exchanged

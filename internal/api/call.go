@@ -192,12 +192,9 @@ func (c *call) authorise() (leave func(), err error) {
 	if c.who, err = c.authenticate(); err != nil {
 		return nil, err
 	}
-	c.record.Identity = c.who.Identity
 	c.record.Token = c.who.TokenID
-	if c.entrance.Admit != nil {
-		if err := c.entrance.Admit(c.ctx, c.record.Source, c.record.Local, c.who.Identity); err != nil {
-			return nil, err
-		}
+	if err := c.admit(c.who.Identity); err != nil {
+		return nil, err
 	}
 	if err := c.mayPerform(); err != nil {
 		return nil, err

@@ -15,10 +15,12 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"reflect"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"jackfield"
@@ -34,7 +36,8 @@ const (
 
 // ClientOptions say which server a client asks, and as whom.
 type ClientOptions struct {
-	// URL is the server's, such as "https://jackfield.example.org". With Socket, it is not looked at.
+	// URL is the server's, such as "https://jackfield.example.org"; http is for loopback addresses alone. With Socket, it is not
+	// looked at.
 	URL string
 
 	// Socket is the path of the server's Unix socket, to be asked instead.
@@ -92,9 +95,24 @@ func NewClient(o ClientOptions) (*Client, error) {
 	if o.Certificate != nil {
 		transport.TLSClientConfig.Certificates = []tls.Certificate{*o.Certificate}
 	}
+	if base.Scheme == "http" {
+		transport.DialContext = (&net.Dialer{Control: LoopbackOnly}).DialContext
+	}
 	c.place = base.Scheme + "://" + base.Host
 	c.base = c.place + Base
 	return c, nil
+}
+
+// ErrPlain says that a connection without TLS would have left this machine.
+var ErrPlain = errors.New("without TLS, only this machine is asked")
+
+// LoopbackOnly is the Control of a net.Dialer for connections without TLS, over which secrets go: whatever a name such as localhost
+// stands for, they stay on this machine. The error is ErrPlain.
+func LoopbackOnly(_, address string, _ syscall.RawConn) error {
+	if to, err := netip.ParseAddrPort(address); err == nil && to.Addr().Unmap().IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("%w, and not %s", ErrPlain, address)
 }
 
 // noRedirect keeps a token with the server that it is for.

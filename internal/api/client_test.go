@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
+	"errors"
 	"io"
 	"log"
 	"net/http"
@@ -121,5 +122,31 @@ func wantError(t *testing.T, err error, part string) {
 	t.Helper()
 	if err == nil || !strings.Contains(err.Error(), part) {
 		t.Errorf("%v does not say %q", err, part)
+	}
+}
+
+// Without TLS nothing goes to another machine, whatever a name stands for.
+func TestLoopbackOnly(t *testing.T) {
+	for _, address := range []string{"127.0.0.1:80", "127.8.8.8:1", "[::1]:8080", "[::ffff:127.0.0.1]:80"} {
+		if err := api.LoopbackOnly("tcp", address, nil); err != nil {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	for _, address := range []string{"192.0.2.1:80", "0.0.0.0:80", "[::]:80", "[2001:db8::1]:80", "[fe80::1%lo]:80", "[::ffff:192.0.2.1]:80", "localhost:80", ""} {
+		if err := api.LoopbackOnly("tcp", address, nil); !errors.Is(err, api.ErrPlain) {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	var why error
+	c, err := api.NewClient(api.ClientOptions{URL: "http://192.0.2.1", Token: "jft_secret", Explain: func(err error) error {
+		why = err
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Me(t.Context()); err == nil || !errors.Is(why, api.ErrPlain) {
+		t.Errorf("%v, because of %v", err, why)
 	}
 }

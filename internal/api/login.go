@@ -32,6 +32,9 @@ func login(c *call) (any, error) {
 	var token identity.Token
 	switch {
 	case l.Token != "" && l.User == "" && l.Password == "":
+		if caller, err := c.server.Directory.Authenticate(l.Token); err == nil {
+			return c.keepToken(l, caller)
+		}
 		secret, token, err = c.server.Directory.Exchange(c.ctx, l.Token, fresh)
 	case l.Token == "" && l.User != "" && l.Password != "":
 		c.aboutKnownUser(l.User)
@@ -56,16 +59,38 @@ func login(c *call) (any, error) {
 func (c *call) admitUser(token identity.Token) error {
 	user, err := c.server.Directory.User(token.User)
 	if err == nil {
-		c.record.Identity = jackfield.Identity{User: user.Name, Groups: user.Groups, Proof: jackfield.ProofToken}
-		if c.entrance.Admit == nil {
-			return nil
-		}
-		err = c.entrance.Admit(c.ctx, c.record.Source, c.record.Local, c.record.Identity)
+		err = c.admit(jackfield.Identity{User: user.Name, Groups: user.Groups, Proof: jackfield.ProofToken})
 	}
 	if err != nil {
 		return errors.Join(err, c.server.Directory.RemoveToken(c.changing(), token.ID))
 	}
 	return nil
+}
+
+// keepToken answers a login by a token that is no one-time token: there is nothing to exchange, and nothing to refuse.
+func (c *call) keepToken(l Login, caller *identity.Caller) (any, error) {
+	c.about("user", caller.Identity.User)
+	c.record.Token = caller.TokenID
+	if err := c.admit(caller.Identity); err != nil {
+		return nil, err
+	}
+	if len(l.Scopes) > 0 || l.Lifetime != 0 {
+		return nil, invalid("scopes and lifetime are of a new token, and this one is no one-time token: it stays as it is")
+	}
+	token, err := c.server.Directory.Token(caller.TokenID)
+	if err != nil {
+		return nil, err
+	}
+	return Grant{l.Token, describeToken(token)}, nil
+}
+
+// admit asks the entrance's rules about somebody who has proven who they are.
+func (c *call) admit(who jackfield.Identity) error {
+	c.record.Identity = who
+	if c.entrance.Admit == nil {
+		return nil
+	}
+	return c.entrance.Admit(c.ctx, c.record.Source, c.record.Local, who)
 }
 
 // aboutKnownUser tells the audit the name only if it is one: people type passwords where a name belongs.

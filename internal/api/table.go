@@ -117,7 +117,10 @@ var recordFilters = []parameter{
 	{"until", "records before this time", schema{"type": "string", "format": "date-time"}},
 	{"event", "kinds of records, with commas between them: open, close, refuse, call, lost, suppressed", filterSchema},
 	{"service", "a name or pattern, such as `console.*`", filterSchema},
-	{"user", "of that user; those who are no administrators get their own anyway", filterSchema},
+	{
+		"user", "of that user, and of logins that were refused to somebody who claimed to be: of those user is empty, and target the " +
+			"claim; those who are no administrators get their own anyway", filterSchema,
+	},
 	{"source", "from that address or network", filterSchema},
 	{"listener", "that came to that listener", filterSchema},
 	{"id", "of that session or call", filterSchema},

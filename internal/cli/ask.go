@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"jackfield/internal/client"
 )
 
 // needTerminal says what is missing where nobody can be asked.
@@ -31,7 +33,7 @@ func (o *loginOptions) askWho(cmd *cobra.Command, server string) (user, password
 	user = o.user
 	if user == "" {
 		fmt.Fprintf(cmd.ErrOrStderr(), "User at %s: ", server)
-		if user, err = typedLine(cmd.Context(), cmd.InOrStdin()); err != nil {
+		if user, err = typedLine(cmd.Context(), cmd.InOrStdin()); err != nil && !errors.Is(err, io.EOF) {
 			return "", "", err
 		}
 	}
@@ -55,22 +57,43 @@ func confirm(cmd *cobra.Command, server, fingerprint string) error {
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "Nothing proves yet that %s is the server that you mean. The SHA-256 of its authority is\n\n  %s\n\n"+
 		"which should be the one that \"jackfield certificate authority\" shows on the server.\n", server, fingerprint)
-	fmt.Fprint(cmd.ErrOrStderr(), "Is it? (yes/no) ")
-	answer, err := typedLine(cmd.Context(), in)
-	if err != nil {
-		return err
+	fmt.Fprint(cmd.ErrOrStderr(), "Is it? (yes/no/fingerprint) ")
+	trusted, err := readTrust(cmd.ErrOrStderr(), fingerprint, func() (string, error) { return typedLine(cmd.Context(), in) })
+	if err == nil && !trusted {
+		err = errors.New("the server is not trusted: nothing was sent to it")
 	}
-	if !strings.EqualFold(answer, "yes") {
-		return errors.New("the server is not trusted: nothing was sent to it")
-	}
-	return nil
+	return err
 }
 
-// typedLine reads a line from a terminal, which gives one at a time.
+// readTrust reads lines until one is an answer, as OpenSSH does: yes, no, or the fingerprint, as somebody pastes it who has it from
+// elsewhere. The end of what is typed is a no.
+func readTrust(questions io.Writer, fingerprint string, line func() (string, error)) (trusted bool, err error) {
+	for {
+		answer, err := line()
+		if errors.Is(err, io.EOF) {
+			fmt.Fprintln(questions)
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		switch pasted, err := client.ParseFingerprint(answer); {
+		case strings.EqualFold(answer, "yes"), err == nil && pasted == fingerprint:
+			return true, nil
+		case strings.EqualFold(answer, "no"):
+			return false, nil
+		case err == nil:
+			fmt.Fprint(questions, "That is another fingerprint. ")
+		}
+		fmt.Fprint(questions, "Please type yes, no or the fingerprint: ")
+	}
+}
+
+// typedLine reads a line from a terminal, which gives one at a time. The error is io.EOF if nothing was typed before the end.
 func typedLine(ctx context.Context, r io.Reader) (string, error) {
 	return untilDone(ctx, func() (string, error) {
 		line, err := bufio.NewReader(io.LimitReader(r, maxPassword)).ReadString('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
+		if err != nil && (line == "" || !errors.Is(err, io.EOF)) {
 			return "", err
 		}
 		return strings.TrimSpace(line), nil

@@ -36,7 +36,10 @@ func newAudit() *cobra.Command {
 		Use:   "audit",
 		Short: "Show what happened: sessions, refusals and calls",
 		Long: `Shows the last records of the audit, the newest at the end: all of them to administrators, and their own to others. With
---follow, new ones are shown as they come, also after the server was away.`,
+--follow, new ones are shown as they come, also after the server was away.
+
+Somebody's own are also the logins that were refused, as with a wrong password: "- (claimed: ada)" is somebody who gave that name
+and did not prove to be it.`,
 		Example: `  jackfield audit -f --service 'console.*'
   jackfield audit --since 24h --event refuse --json`,
 		Args: args(cobra.NoArgs),
@@ -56,7 +59,7 @@ func newAudit() *cobra.Command {
 	cmd.Flags().StringVar(&o.since, "since", "", "records of this time and later: 2026-11-22T05:00:00Z, or 24h for a day ago")
 	cmd.Flags().StringSliceVar(&o.events, "event", nil, "kinds of records: open, close, refuse, call; may be given again")
 	cmd.Flags().StringVar(&o.filter.Service, "service", "", "of this service, or of those that a pattern such as console.* fits")
-	cmd.Flags().StringVar(&o.filter.User, "user", "", "of this user")
+	cmd.Flags().StringVar(&o.filter.User, "user", "", "of this user, and of who claimed to be and could not prove it")
 	cmd.Flags().StringVar(&o.filter.Source, "source", "", "from this address or network")
 	cmd.Flags().StringVar(&o.filter.ID, "id", "", "of this session or call")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON, a record in a line")
@@ -182,17 +185,21 @@ func (o *auditOptions) print(w io.Writer, record api.AuditRecord) error {
 // describeRecord writes a record for people: when, its short id, what, who from where, and how it ended.
 func describeRecord(record api.AuditRecord) (string, error) {
 	var r struct {
-		Event, ID, Listener, Source, User, Service, Kind, Details, Method, Path, Target, End string
-		Time                                                                                 time.Time
-		Status, Records                                                                      int
-		Duration                                                                             float64 `json:"duration_seconds"`
-		FromClient                                                                           int64   `json:"bytes_from_client"`
-		FromService                                                                          int64   `json:"bytes_from_service"`
+		Event, ID, Listener, Source, User, Proof, Service, Kind, Details, Method, Path, Target, End string
+		Time                                                                                        time.Time
+		Status, Records                                                                             int
+		Duration                                                                                    float64 `json:"duration_seconds"`
+		FromClient                                                                                  int64   `json:"bytes_from_client"`
+		FromService                                                                                 int64   `json:"bytes_from_service"`
 	}
 	if err := json.Unmarshal(record, &r); err != nil {
 		return "", fmt.Errorf("a record of the audit cannot be read: %w", err)
 	}
-	who := orDash(r.User) + " from " + orDash(r.Source)
+	who := orDash(r.User)
+	if claimed, is := strings.CutPrefix(r.Target, "user "); is && r.User == "" && r.Proof != string(api.ProofPeer) {
+		who += " (claimed: " + claimed + ")"
+	}
+	who += " from " + orDash(r.Source)
 	var what string
 	switch r.Event {
 	case "open":

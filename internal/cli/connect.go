@@ -66,12 +66,12 @@ Exits 1 if the server refuses, or if the session is cut.`,
 }
 
 // openService opens a session with a service or, where there is none of that name, with the one that the name of a station
-// stands for. The name of a service costs no further question.
+// stands for. Neither costs a further question. Why it was neither is found out afterwards.
 func openService(ctx context.Context, server *client.Server, called jackfield.Name) (jackfield.Stream, jackfield.Name, error) {
-	stream, err := server.Dial(ctx, called)
+	stream, name, err := server.Open(ctx, called)
 	switch {
 	case jackfieldKind(err) != jackfield.NotFound:
-		return stream, called, err
+		return stream, name, err
 	case called.Station() != "":
 		return nil, called, unlisted(err)
 	}
@@ -82,7 +82,7 @@ func openService(ctx context.Context, server *client.Server, called jackfield.Na
 	case other != nil:
 		return nil, called, other
 	}
-	stream, err = server.Dial(ctx, name)
+	stream, err = server.Dial(ctx, name) // it has just come, or a service that may not be used has the station's name
 	return stream, name, err
 }
 

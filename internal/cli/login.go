@@ -2,7 +2,6 @@ package cli
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -168,12 +167,14 @@ func (o *loginOptions) pin(cmd *cobra.Command, before *client.Login, known bool)
 	return met.Pin(met.Fingerprint())
 }
 
-// prove gets a token, and completes the login with it.
+// prove gets a token, and completes the login with it. A token that is no one-time token the server gives back.
 func (o *loginOptions) prove(cmd *cobra.Command, fresh *client.Login) error {
 	var attempt api.Login
 	var err error
 	if o.tokenStdin {
-		attempt.Token, err = readLine(cmd.InOrStdin(), "token")
+		if attempt.Token, err = readLine(cmd.InOrStdin(), "token"); err == nil {
+			err = checkToken(attempt.Token)
+		}
 	} else {
 		attempt.User, attempt.Password, err = o.askWho(cmd, fresh.URL)
 	}
@@ -183,58 +184,30 @@ func (o *loginOptions) prove(cmd *cobra.Command, fresh *client.Login) error {
 	for _, s := range o.scopes {
 		attempt.Scopes = append(attempt.Scopes, identity.Scope(s))
 	}
-	if o.tokenStdin {
-		kept, err := o.keep(cmd.Context(), fresh, attempt.Token)
-		if kept || err != nil {
-			return err
-		}
-	}
 	attempt.Label, _ = os.Hostname()
 	attempt.Label = strings.TrimSpace("jackfield login " + attempt.Label)
-	return withToken(*fresh, "", func(server *client.Server) error {
-		grant, err := server.API.Login(cmd.Context(), attempt)
-		fresh.User, fresh.Token, fresh.Expires = grant.User, grant.Secret, grant.Expires
-		return err
-	})
-}
-
-// keep takes a token as it is, unless it is good for a login only.
-func (o *loginOptions) keep(ctx context.Context, fresh *client.Login, token string) (kept bool, err error) {
-	if !strings.HasPrefix(token, identity.SecretPrefix) || strings.ContainsAny(token, " \t\r\n") {
-		return false, fmt.Errorf("what is on standard input is no token of Jackfield: those begin with %q", identity.SecretPrefix)
-	}
-	err = withToken(*fresh, token, func(server *client.Server) error {
-		me, err := server.API.Me(ctx)
-		if err == nil {
-			fresh.User, fresh.Token, fresh.Expires = me.User, token, me.Expires
-		}
-		return err
-	})
-	if jackfieldKind(err) == jackfield.Unauthenticated {
-		return false, nil
-	}
-	if err == nil && len(o.scopes) > 0 {
-		return true, usageError{errors.New("--scope is for a new token, and this one is kept as it is")}
-	}
-	return err == nil, err
-}
-
-// withToken asks the server of a login by a token, or without one.
-func withToken(l client.Login, token string, do func(*client.Server) error) error {
-	l.Token = token
-	server, err := client.NewServer(l, nil)
+	server, err := client.NewServer(*fresh, nil)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
-	err = do(server)
-	if jackfieldKind(err) == jackfield.Unauthenticated && token != "" {
-		return err
-	}
+	grant, err := server.API.Login(cmd.Context(), attempt)
+	fresh.User, fresh.Token, fresh.Expires = grant.User, grant.Secret, grant.Expires
 	if refusal, is := errors.AsType[*jackfield.Error](err); is {
-		return fmt.Errorf("%s: %s", l.URL, visible(refusal.Message))
+		err = fmt.Errorf("%s: %s", fresh.URL, visible(refusal.Message))
+		if refusal.Kind == jackfield.Invalid && len(o.scopes) > 0 {
+			err = usageError{err}
+		}
 	}
 	return err
+}
+
+// checkToken says what is no token before the server is sent it: it may be a password.
+func checkToken(text string) error {
+	if !strings.HasPrefix(text, identity.SecretPrefix) || strings.ContainsAny(text, " \t\r\n") {
+		return fmt.Errorf("what is on standard input is no token of Jackfield: those begin with %q", identity.SecretPrefix)
+	}
+	return nil
 }
 
 // jackfieldKind is the kind of a refusal; empty of anything else.

@@ -92,6 +92,10 @@ func TestDescribeRecord(t *testing.T) {
 		`{"event":"close","service":"web","duration_seconds":1.5,"end":"finished","bytes_from_client":2048}`: "-            close    web for - from - after 1.5s: finished, 2.0 KiB from the client, 0 B from the service",
 		`{"event":"refuse","service":"\u001b[2J","kind":"denied","details":"rule"}`:                          `refuse   "\x1b[2J" for - from - by listener : rule`,
 		`{"event":"call","method":"GET","path":"/x","status":200,"target":"\u001b"}`:                         "call     GET /x by - from -: 200 ?",
+		`{"event":"call","method":"POST","path":"/x","status":401,"proof":"none","target":"user ada"}`:       "POST /x by - (claimed: ada) from -: 401 user ada",
+		`{"event":"call","method":"POST","path":"/x","status":401,"target":"user ada"}`:                      "POST /x by - (claimed: ada) from -", // as it is shown to ada
+		`{"event":"call","method":"PUT","path":"/x","status":204,"proof":"peer","target":"user ada"}`:        "PUT /x by - from -: 204 user ada",
+		`{"event":"call","method":"PUT","path":"/x","status":204,"user":"root","target":"user ada"}`:         "PUT /x by root from -: 204 user ada",
 		`{"event":"lost","records":7}`: "lost     7 records",
 	} {
 		got, err := describeRecord(api.AuditRecord(record))
@@ -113,6 +117,49 @@ func TestKeyReader(t *testing.T) {
 		if string(got) != want || err != nil || left != strings.Contains(typed, "\x1d") {
 			t.Errorf("%q: %q, %v, left %v", typed, got, err, left)
 		}
+	}
+}
+
+// What counts as an answer to whether a server is to be trusted.
+func TestReadTrust(t *testing.T) {
+	fingerprint, other := strings.Repeat("0a", 32), strings.Repeat("0b", 32)
+	const again = "Please type yes, no or the fingerprint: "
+	for typed, want := range map[string]struct {
+		trusted bool
+		says    string
+	}{
+		"yes":       {true, ""},
+		"YES":       {true, ""},
+		fingerprint: {true, ""},
+		strings.TrimSuffix(strings.Repeat("0A:", 32), ":"): {true, ""},
+		"no":                         {false, ""},
+		"No":                         {false, ""},
+		"y|yes":                      {true, again},
+		"y||n|maybe|no":              {false, strings.Repeat(again, 4)},
+		"y|" + fingerprint:           {true, again},
+		other + "|yes":               {true, "That is another fingerprint. " + again},
+		other:                        {false, "That is another fingerprint. " + again + "\n"},
+		fingerprint[:63] + "|y":      {false, again + again + "\n"},
+		"yes please":                 {false, again + "\n"},
+		fingerprint + other + "|yes": {true, again},
+	} {
+		lines := strings.Split(typed, "|")
+		var out strings.Builder
+		trusted, err := readTrust(&out, fingerprint, func() (string, error) {
+			if len(lines) == 0 {
+				return "", io.EOF
+			}
+			line := lines[0]
+			lines = lines[1:]
+			return line, nil
+		})
+		if trusted != want.trusted || err != nil || out.String() != want.says {
+			t.Errorf("%s: %v, %v, %q", typed, trusted, err, &out)
+		}
+	}
+	gone := errors.New("gone")
+	if trusted, err := readTrust(io.Discard, fingerprint, func() (string, error) { return "", gone }); trusted || !errors.Is(err, gone) {
+		t.Errorf("a terminal that cannot be read: %v, %v", trusted, err)
 	}
 }
 

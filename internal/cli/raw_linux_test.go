@@ -39,17 +39,22 @@ func TestRawPanic(t *testing.T) {
 	defer screen.Close()
 	watchdog := time.AfterFunc(live.Patience, func() { cmd.Process.Kill() })
 	defer watchdog.Stop()
-	for deadline := time.Now().Add(live.Patience); screen.Echoes(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("the terminal is not raw:\n%s", screen.Text())
+	await := func(what string, happened func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(live.Patience); !happened(); time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("never happened: %s\n%s", what, screen.Text())
+			}
 		}
 	}
+	await("the terminal is raw", func() bool { return !screen.Echoes() })
 	if err := screen.Type("k"); err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Wait(); err == nil || !strings.Contains(screen.Text(), "panic: the worst that can happen") {
-		t.Errorf("%v:\n%s", err, screen.Text())
+	if err := cmd.Wait(); err == nil {
+		t.Errorf("there was no panic:\n%s", screen.Text())
 	}
+	await("it is told", func() bool { return strings.Contains(screen.Text(), "panic: the worst that can happen") })
 	if !screen.Echoes() {
 		t.Error("the terminal was left raw")
 	}

@@ -101,7 +101,8 @@ func (s *Server) Close() {
 }
 
 // ParseURL returns a server's address as it is kept: scheme, host and, where it is not the usual one, port. Without a scheme,
-// that is https. http would tell everybody the token, so it is for loopback addresses alone.
+// that is https. http would tell everybody the token, so it is for loopback addresses alone; that localhost is one is looked at when
+// a connection is made.
 func ParseURL(text string) (string, error) {
 	if !strings.Contains(text, "://") {
 		text = "https://" + text
@@ -123,7 +124,7 @@ func parseURL(text string) (*url.URL, error) {
 		return nil, fmt.Errorf("%q is not the address of a server: it looks like https://jackfield.example.org", text)
 	}
 	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
-		return nil, fmt.Errorf("%s would send your token unencrypted: say https://%s", u, u.Host)
+		return nil, fmt.Errorf("%s would send your password or token unencrypted: say https://%s", u, u.Host)
 	}
 	host := strings.ToLower(u.Host)
 	if u.Port() == usualPort(u.Scheme) || u.Port() == "" {

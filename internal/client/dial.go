@@ -26,33 +26,46 @@ var errSlow = fmt.Errorf("it took more than %v", openTimeout)
 // Dial opens a session with a service. A refusal by the server is a [*jackfield.Error]; every other error is a sentence that
 // names the server. Reading the stream ends with io.EOF only after close_notify: see internal/tlsstream.
 func (s *Server) Dial(ctx context.Context, name jackfield.Name) (jackfield.Stream, error) {
-	name, err := jackfield.ParseName(string(name)) // it becomes a part of the request's head
+	stream, _, err := s.dial(ctx, name, false)
+	return stream, err
+}
+
+// Open opens a session with what a person has called by a service's name or, where that is unambiguous, a station's: then it is with
+// the station's service ssh or console, as [Server.Resolve] has it. It returns the service's name. The server is asked once, so a
+// refusal does not tell a station with several such services from one that is not there.
+func (s *Server) Open(ctx context.Context, called jackfield.Name) (jackfield.Stream, jackfield.Name, error) {
+	return s.dial(ctx, called, called.Station() == "")
+}
+
+// dial asks for a service, or leaves it to the server to pick the one of a station.
+func (s *Server) dial(ctx context.Context, called jackfield.Name, pick bool) (jackfield.Stream, jackfield.Name, error) {
+	name, err := jackfield.ParseName(string(called)) // it becomes a part of the request's head
 	if err != nil {
-		return nil, jackfield.Refuse(jackfield.Invalid, err.Error(), nil)
+		return nil, called, jackfield.Refuse(jackfield.Invalid, err.Error(), nil)
 	}
 	opening, cancel := context.WithTimeoutCause(ctx, openTimeout, errSlow)
 	defer cancel()
 	conn, err := s.connect(opening, s.trust.Load())
 	if err != nil {
-		return nil, unanswered(s.login.URL, err)
+		return nil, name, unanswered(s.login.URL, err)
 	}
 	stop := context.AfterFunc(opening, func() { conn.SetDeadline(time.Unix(1, 0)) })
-	stream, err := s.ask(conn, name)
+	stream, picked, err := s.ask(conn, name, pick)
 	if !stop() && err == nil {
 		err = context.Cause(opening)
 	}
 	if err != nil {
 		conn.Close()
 		if refusal, is := errors.AsType[*jackfield.Error](err); is {
-			return nil, refusal
+			return nil, name, refusal
 		}
 		if opening.Err() != nil {
 			err = context.Cause(opening)
 		}
-		return nil, unanswered(s.login.URL, err)
+		return nil, name, unanswered(s.login.URL, err)
 	}
 	s.follow(ctx)
-	return stream, nil
+	return stream, picked, nil
 }
 
 // keepAlive breaks a stream half a minute after the server went out of reach, as for a machine that slept or changed its network.
@@ -65,6 +78,9 @@ func keepAlive() net.KeepAliveConfig {
 // connect makes a connection, with TLS if there is trust.
 func (s *Server) connect(ctx context.Context, trust *tls.Config) (jackfield.Stream, error) {
 	dialer := net.Dialer{KeepAliveConfig: keepAlive()}
+	if trust == nil {
+		dialer.Control = api.LoopbackOnly
+	}
 	plain, err := dialer.DialContext(ctx, "tcp", s.address())
 	if err != nil {
 		return nil, err
@@ -81,12 +97,16 @@ func (s *Server) connect(ctx context.Context, trust *tls.Config) (jackfield.Stre
 	return tlsstream.Of(conn), nil
 }
 
-// ask sends CONNECT and reads the answer.
-func (s *Server) ask(conn jackfield.Stream, name jackfield.Name) (jackfield.Stream, error) {
-	target := string(name) + ":1" // any port will do: the name says it all
-	if _, err := fmt.Fprintf(conn, "CONNECT %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: jackfield\r\nProxy-Authorization: Bearer %s\r\n\r\n",
-		target, target, s.login.Token); err != nil {
-		return nil, err
+// ask sends CONNECT and reads the answer, which may say that the server has picked a service of the station that was called.
+func (s *Server) ask(conn jackfield.Stream, called jackfield.Name, pick bool) (stream jackfield.Stream, name jackfield.Name, err error) {
+	target := string(called) + ":1" // any port will do: the name says it all
+	more := ""
+	if pick {
+		more = "Jackfield-Pick: station\r\n"
+	}
+	if _, err := fmt.Fprintf(conn, "CONNECT %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: jackfield\r\nProxy-Authorization: Bearer %s\r\n%s\r\n",
+		target, target, s.login.Token, more); err != nil {
+		return nil, "", err
 	}
 	limited := &io.LimitedReader{R: conn, N: maxHead}
 	reader := bufio.NewReader(limited)
@@ -95,18 +115,24 @@ func (s *Server) ask(conn jackfield.Stream, name jackfield.Name) (jackfield.Stre
 		if limited.N <= 0 || !isTransport(err) {
 			err = errors.New("what it said was no answer of HTTP")
 		}
-		return nil, err
+		return nil, "", err
 	}
 	if answer.StatusCode/100 != 2 {
 		defer answer.Body.Close()
 		limited.N = maxHead
-		return nil, refusalOf(answer)
+		return nil, "", refusalOf(answer)
+	}
+	name = called
+	if picked := answer.Header.Get("Jackfield-Service"); pick && picked != "" {
+		if name, err = jackfield.ParseName(picked); err != nil || name.Station() != string(called) {
+			return nil, "", fmt.Errorf("it picked a service of another station, %.100q", picked)
+		}
 	}
 	if reader.Buffered() == 0 {
-		return conn, nil
+		return conn, name, nil
 	}
 	head, err := reader.Peek(reader.Buffered())
-	return &begun{conn, head}, err
+	return &begun{conn, head}, name, err
 }
 
 // isTransport tells an error of the connection from one of what came over it.

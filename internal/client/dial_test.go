@@ -126,6 +126,50 @@ func TestDialCancelled(t *testing.T) {
 	}
 }
 
+// What is called by one label may be a station's: the server picks, and says which. A name with two is asked for as it is.
+func TestOpen(t *testing.T) {
+	f := newFake(t)
+	picked := func(name string) func(net.Conn) {
+		return answer("HTTP/1.1 200 OK\r\nJackfield-Service: " + name + "\r\n\r\nfirst")
+	}
+	for name, test := range map[string]struct {
+		called       jackfield.Name
+		tunnel       func(net.Conn)
+		opened, asks string
+		says         string // the error
+	}{
+		"a station":              {"fpga-1", picked("ssh.fpga-1"), "ssh.fpga-1", "station", ""},
+		"a service":              {"echo", answer("HTTP/1.1 200 OK\r\n\r\nfirst"), "echo", "station", ""},
+		"a station's service":    {"echo.fpga-1", answer("HTTP/1.1 200 OK\r\n\r\nfirst"), "echo.fpga-1", "", ""},
+		"nobody has asked":       {"echo.fpga-1", picked("ssh.fpga-1"), "echo.fpga-1", "", ""},
+		"of another station":     {"fpga-1", picked("ssh.fpga-2"), "", "station", "another station"},
+		"no name":                {"fpga-1", picked("a_b"), "", "station", "another station"},
+		"a station that is none": {"nosuch", nil, "", "station", "service not available"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f.tunnels[string(test.called)+":1"] = test.tunnel
+			before := f.connects.Load()
+			stream, opened, err := f.dialled(t).Open(t.Context(), test.called)
+			if n := f.connects.Load() - before; n != 1 {
+				t.Errorf("%d requests", n)
+			}
+			if asks := f.head.Load().Header.Get("Jackfield-Pick"); asks != test.asks {
+				t.Errorf("it was asked to pick %q", asks)
+			}
+			if err != nil {
+				if test.says == "" || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "\x1b") {
+					t.Error(err)
+				}
+				return
+			}
+			defer stream.Close()
+			if text, err := io.ReadAll(stream); string(opened) != test.opened || string(text) != "first" || err != nil || test.says != "" {
+				t.Errorf("%s: %q, %v", opened, text, err)
+			}
+		})
+	}
+}
+
 func TestResolve(t *testing.T) {
 	f := newFake(t)
 	for _, name := range []string{"fpga-1", "console.fpga-1", "console.fpga-2", "ssh.fpga-2", "web.fpga-2", "web.fpga-3", "ssh.fpga-4", "web.fpga-4"} {

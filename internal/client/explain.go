@@ -21,6 +21,10 @@ func explain(server string, err error) error {
 	if is && unknown.IsNotFound || errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("the server at %s did not answer: see whether it runs, and whether the address is right (%w)", server, err)
 	}
+	if errors.Is(err, api.ErrPlain) {
+		return fmt.Errorf("%s is another machine, to which your token would go unencrypted: say %s (%w)", server,
+			strings.Replace(server, "http:", "https:", 1), err)
+	}
 	return explainCertificate(server, err)
 }
 

@@ -4,12 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"jackfield/internal/privatefile"
 )
 
 // A Login is what is kept of one: which server, how it is known, and the token that proves who asks.
@@ -28,8 +29,7 @@ type Login struct {
 var ErrNone = errors.New("there is no login")
 
 const (
-	maxFile        = 1 << 20 // bytes of a context
-	maxContextName = 100     // bytes
+	maxContextName = 100 // bytes
 	currentFile    = "current"
 	extension      = ".json"
 )
@@ -90,7 +90,7 @@ func (c *Contexts) read(path string) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return readPrivate(path)
+	return privatefile.ReadOwn(path, "log in again")
 }
 
 // Load returns the context of that name. The error may be ErrNone.
@@ -154,7 +154,7 @@ func (c *Contexts) Save(l Login) error {
 	if err != nil {
 		return err
 	}
-	return writePrivate(c.path(l.Context), append(text, '\n'))
+	return c.write(c.path(l.Context), append(text, '\n'))
 }
 
 // Use makes a context the current one.
@@ -162,7 +162,7 @@ func (c *Contexts) Use(name string) error {
 	if _, err := c.Load(name); err != nil {
 		return err
 	}
-	return writePrivate(filepath.Join(c.dir, currentFile), []byte(name+"\n"))
+	return c.write(filepath.Join(c.dir, currentFile), []byte(name+"\n"))
 }
 
 // Remove forgets a context.
@@ -185,7 +185,7 @@ func checkDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	owner, known := ownerOf(info)
+	owner, known := privatefile.Owner(info)
 	switch {
 	case !known:
 		return nil
@@ -197,47 +197,10 @@ func checkDir(dir string) error {
 	return nil
 }
 
-// readPrivate reads a file of the one that asks, if nobody else may.
-func readPrivate(path string) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	owner, known := ownerOf(info)
-	if known && owner != os.Geteuid() {
-		return nil, fmt.Errorf("%s belongs to another user, whose login it is: log in as yourself", path)
-	}
-	if known && info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("others may read or write %s, which holds a token: chmod 600 it, and log in again if somebody did", path)
-	}
-	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
-	if err == nil && len(text) > maxFile {
-		err = fmt.Errorf("%s has more than %d bytes: it is none of Jackfield's", path, maxFile)
-	}
-	return text, err
-}
-
-// writePrivate replaces a file in one step; its directory is made.
-func writePrivate(path string, text []byte) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+// write replaces a file of the contexts; its directory is made.
+func (c *Contexts) write(path string, text []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(dir, ".new-*") // of mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(text)
-	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
-	}
-	if err := os.Rename(file.Name(), path); err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
-	}
-	return nil
+	return privatefile.ReplaceShared(path, text)
 }

@@ -23,6 +23,20 @@ const MaxSize = 1 << 20
 
 // Read reads a file that nobody but its owner may read or write. Advice is what to do if somebody may.
 func Read(path, advice string) ([]byte, error) {
+	return read(path, advice, func(fs.FileInfo) error { return nil })
+}
+
+// ReadOwn is Read of a file that has to be the process's own: what root's processes find in somebody else's home is not theirs.
+func ReadOwn(path, advice string) ([]byte, error) {
+	return read(path, advice, func(file fs.FileInfo) error {
+		if owner, known := Owner(file); known && owner != os.Geteuid() {
+			return fmt.Errorf("%s belongs to another user: %s", path, advice)
+		}
+		return nil
+	})
+}
+
+func read(path, advice string, check func(fs.FileInfo) error) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -30,6 +44,9 @@ func Read(path, advice string) ([]byte, error) {
 	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
+		return nil, err
+	}
+	if err := check(info); err != nil {
 		return nil, err
 	}
 	if IsOpen(info) {
@@ -57,12 +74,27 @@ func Replace(path string, text []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(text)
-	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return errors.Join(err, os.Remove(temporary))
+	return replace(path, file, text)
+}
+
+// ReplaceShared is Replace of a file that several processes may write at once: the text of one of them stays, whole. One that is
+// killed leaves a file beside it, whose name begins with a dot.
+func ReplaceShared(path string, text []byte) error {
+	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".new-*") // of mode 0600
+	if err != nil {
+		return err
 	}
-	if err := os.Rename(temporary, path); err != nil {
-		return errors.Join(err, os.Remove(temporary))
+	return replace(path, file, text)
+}
+
+// replace puts the text into a new file, and that into the place of another one.
+func replace(path string, file *os.File, text []byte) error {
+	_, err := file.Write(text)
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	if err := os.Rename(file.Name(), path); err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
 	}
 	return SyncDir(filepath.Dir(path))
 }

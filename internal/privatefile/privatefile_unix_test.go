@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -44,6 +45,60 @@ func TestOpenFile(t *testing.T) {
 		if text != nil || err == nil || !strings.Contains(err.Error(), "chmod 600") || !strings.Contains(err.Error(), "make another") {
 			t.Errorf("mode %o: %q, %v", mode, text, err)
 		}
+	}
+}
+
+// Whoever reads while several write sees the text of one of them, whole; nothing is left beside it.
+func TestReplaceShared(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "login")
+	write := func(letter string) {
+		if err := ReplaceShared(path, bytes.Repeat([]byte(letter), 1000)); err != nil {
+			t.Error(err)
+		}
+	}
+	write("a")
+	var writers sync.WaitGroup
+	defer writers.Wait()
+	for _, letter := range []string{"a", "b", "c"} {
+		writers.Go(func() {
+			for range 20 {
+				write(letter)
+			}
+		})
+	}
+	for range 100 {
+		if text, err := ReadOwn(path, ""); err != nil || len(text) != 1000 || bytes.Count(text, text[:1]) != 1000 {
+			t.Fatalf("%.20q, %v", text, err)
+		}
+	}
+	writers.Wait()
+	if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) != 1 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+	if err := ReplaceShared(filepath.Join(path, "below"), nil); err == nil {
+		t.Error("a file below a file")
+	}
+}
+
+func TestReadOwn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "login")
+	if err := ReplaceShared(path, []byte("mine")); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := ReadOwn(path, ""); err != nil || string(text) != "mine" {
+		t.Errorf("%q, %v", text, err)
+	}
+	if os.Geteuid() != 0 {
+		return // only root can give files away
+	}
+	if err := os.Chown(path, 1234, -1); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := ReadOwn(path, "log in as yourself"); err == nil || !strings.Contains(err.Error(), path+" belongs to another user: log in as yourself") {
+		t.Errorf("another user's: %q, %v", text, err)
+	}
+	if text, err := Read(path, ""); err != nil || string(text) != "mine" {
+		t.Errorf("another user's, which may be: %q, %v", text, err)
 	}
 }
 

@@ -272,11 +272,15 @@ func TestLoginAtTerminal(t *testing.T) {
 		cmd.Wait()
 		return screen.Text(), cmd.ProcessState.ExitCode()
 	}
-	if shown, status := login("(yes/no) ", "no"); status != 1 || strings.Contains(shown, "Password") {
-		t.Errorf("status %d:\n%s", status, shown)
+	const question, again = "Is it? (yes/no/fingerprint) ", "Please type yes, no or the fingerprint: "
+	for _, answers := range [][]string{{question, "no"}, {question, "y", again, "no"}, {question, "\x04"}} {
+		shown, status := login(answers...)
+		if status != 1 || strings.Contains(shown, "Password") || !strings.Contains(shown, "nothing was sent to it") {
+			t.Errorf("%q: status %d:\n%s", answers, status, shown)
+		}
 	}
 	user := "User at https://" + d.address + ": "
-	if shown, status := login("(yes/no) ", "yes", user, "ada", "Password of ada: ", "correct horse"); status != 0 || strings.Contains(shown, "correct horse") {
+	if shown, status := login(question, "Yes", user, "ada", "Password of ada: ", "correct horse"); status != 0 || strings.Contains(shown, "correct horse") {
 		t.Errorf("status %d:\n%s", status, shown)
 	}
 	if said, _ := d.run(t, 0, "jackfield", "status"); !strings.Contains(said, "ada") {

@@ -20,14 +20,13 @@ import (
 	"jackfield/test/live"
 )
 
-// websiteConfig is tunnelConfig with a website. There is room for one session, and for the one before it, whose client has the whole
-// answer while it is being put away.
+// websiteConfig is tunnelConfig with a website, which has room for one session: who asks for one page after the other needs no more.
 const websiteConfig = tunnelConfig + `
 service "site" {
   listeners    = ["web", "plain"]
   address      = env("site")
   web          = true
-  max_sessions = 2
+  max_sessions = 1
 }
 service "busy" {
   listeners = ["web", "plain"]

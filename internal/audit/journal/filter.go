@@ -24,7 +24,7 @@ type Filter struct {
 	Server   string
 	Listener string
 	Service  string // a name or a pattern as the rules of services have it, such as "console.*"
-	User     string
+	User     string // who was that, or has claimed to be
 	Source   netip.Prefix
 	ID       string
 	End      string
@@ -54,7 +54,7 @@ func (f *Filter) matches(r *Record) bool {
 		len(f.Events) > 0 && !slices.Contains(f.Events, r.Event),
 		!fits(f.Server, r.Server),
 		!fits(f.Listener, r.Listener),
-		!fits(f.User, r.User),
+		!fits(f.User, r.User) && !fits(f.User, r.Claimed),
 		!fits(f.ID, r.ID),
 		!fits(f.End, r.End),
 		f.Source.IsValid() && !f.Source.Contains(r.Source.Addr()),

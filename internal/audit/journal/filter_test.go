@@ -71,6 +71,28 @@ func TestFilterOfALineAboutNothing(t *testing.T) {
 	}
 }
 
+// A user's records are those of who was it, and of who claimed to be: not of who did something about the user.
+func TestFilterByClaim(t *testing.T) {
+	for text, want := range map[string]bool{
+		`"event":"call","user":"","proof":"none","target":"user ada","status":401`:      true,
+		`"event":"call","user":"ada","proof":"token","target":"user ada","status":201`:  true,
+		`"event":"call","user":"","proof":"none","target":"user ada2","status":401`:     false,
+		`"event":"call","user":"","proof":"none","target":"token ada","status":401`:     false,
+		`"event":"call","user":"","proof":"none","target":"","status":401`:              false,
+		`"event":"call","user":"","proof":"peer","target":"user ada","status":200`:      false,
+		`"event":"call","user":"root","proof":"token","target":"user ada","status":200`: false,
+	} {
+		r, ok := parseLine([]byte(`{"time":"2026-01-01T12:00:00Z",` + text + "}"))
+		if !ok {
+			t.Fatalf("%s is damaged", text)
+		}
+		f := Filter{User: "ada"}
+		if got := f.matches(&r); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+}
+
 func TestFiltersThatMakeNoSense(t *testing.T) {
 	now := time.Now()
 	for _, f := range []Filter{{Service: "a.b.c"}, {Service: "[a"}, {Service: `a\`}, {Since: now, Until: now.Add(-1)}} {

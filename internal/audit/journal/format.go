@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/netip"
+	"strings"
 	"time"
 
 	"jackfield"
@@ -47,7 +48,8 @@ type Record struct {
 	ID       string
 	Listener string
 	Source   netip.AddrPort
-	User     string
+	User     string // proven
+	Claimed  string // of a call by nobody: whose name was given, such as at a login with a wrong password
 	Service  jackfield.Name
 	End      string
 }
@@ -55,9 +57,10 @@ type Record struct {
 // parseLine fills in what a line says. Every line has an event and a time.
 func parseLine(line []byte) (r Record, ok bool) {
 	var fields struct {
-		Event, ID, Listener, Source, User, End string
-		Time                                   time.Time
-		Service                                jackfield.Name
+		Event, ID, Listener, Source, User, Target, End string
+		Proof                                          jackfield.Proof
+		Time                                           time.Time
+		Service                                        jackfield.Name
 	}
 	if json.Unmarshal(line, &fields) != nil || fields.Event == "" || fields.Time.IsZero() {
 		return Record{}, false
@@ -65,6 +68,12 @@ func parseLine(line []byte) (r Record, ok bool) {
 	source, err := netip.ParseAddrPort(fields.Source)
 	if err != nil {
 		source = netip.AddrPort{} // of a line that has none
+	}
+	claimed := ""
+	if fields.User == "" && fields.Proof == jackfield.ProofNone {
+		if name, is := strings.CutPrefix(fields.Target, "user "); is { // which is said of a login only, before it is known who calls
+			claimed = name
+		}
 	}
 	return Record{
 		Line:     line,
@@ -74,6 +83,7 @@ func parseLine(line []byte) (r Record, ok bool) {
 		Listener: fields.Listener,
 		Source:   source,
 		User:     fields.User,
+		Claimed:  claimed,
 		Service:  fields.Service,
 		End:      fields.End,
 	}, true

@@ -22,6 +22,9 @@ import (
 // Bearer or as the password of Basic, or with a client certificate where the listener asks for them. A password is never
 // taken. Without good credentials the answer is 407, and the name is not looked at.
 //
+// With the field "Jackfield-Pick: station", a name without a station that no service has is a station's: it stands for the one of
+// its services ssh and console that the client may use. Where that is one, the answer says which, in the field Jackfield-Service.
+//
 // The session ends as soon as the token, the user or the certificate is void, and so when a token expires in its middle.
 //
 // With HTTP/1.1 the connection becomes the stream, and what a client sent after its request without waiting for the answer
@@ -52,7 +55,7 @@ type Caller struct {
 // ServeHTTP implements http.Handler.
 func (c *Connector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.admit(w, r, targetOf, func(v *admitted) {
-		c.connect(v.Visit, v.name, newTunnel(w, r, v.connection))
+		c.connect(v.Visit, c.pick(v, r), newTunnel(w, r, v.connection))
 	})
 }
 
@@ -105,21 +108,50 @@ func (c *Connector) identify(visit *gateway.Visit, r *http.Request, target targe
 	return caller, name, err
 }
 
+// A destination is the service that a client asks for.
+type destination struct {
+	name   jackfield.Name
+	picked bool // the client has named its station
+}
+
+// The fields by which a client leaves it to us which service of a station it wants, and is told.
+const (
+	pickField    = "Jackfield-Pick"
+	serviceField = "Jackfield-Service"
+)
+
+// pick finds out which service the client asks for.
+func (c *Connector) pick(v *admitted, r *http.Request) destination {
+	if r.Header.Get(pickField) != "station" || v.name.Station() != "" || c.Listener.Service(v.name) != nil {
+		return destination{name: v.name}
+	}
+	var found []jackfield.Name
+	for _, name := range v.Visible() {
+		if label, station, _ := strings.Cut(string(name), "."); station == string(v.name) && (label == "ssh" || label == "console") {
+			found = append(found, name)
+		}
+	}
+	if len(found) != 1 {
+		return destination{name: v.name} // which is refused
+	}
+	return destination{found[0], true}
+}
+
 // connect opens the session and serves it. The tunnel is over when it returns.
-func (c *Connector) connect(visit *gateway.Visit, name jackfield.Name, t tunnel) {
+func (c *Connector) connect(visit *gateway.Visit, to destination, t tunnel) {
 	defer t.end()
 	client, err := t.take()
 	if err != nil {
 		visit.Refuse(jackfield.Refuse(jackfield.Internal, "the connection cannot be taken over", err))
 		return
 	}
-	session, err := visit.Open(string(name), client)
+	session, err := visit.Open(string(to.name), client)
 	if err != nil {
 		visit.Leave() // who is being told takes nobody's place
 		t.refuse(jackfield.AsError(err))
 		return
 	}
-	if err := t.accept(); err != nil {
+	if err := t.accept(to); err != nil {
 		session.Abort(err)
 		return
 	}

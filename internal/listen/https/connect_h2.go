@@ -46,8 +46,11 @@ func newTunnelH2(w http.ResponseWriter, r *http.Request, c *connection) *tunnelH
 
 func (t *tunnelH2) take() (jackfield.Stream, error) { return t, nil }
 
-func (t *tunnelH2) accept() error {
+func (t *tunnelH2) accept(to destination) error {
 	clear(t.w.Header())
+	if to.picked {
+		t.w.Header().Set(serviceField, string(to.name))
+	}
 	t.w.WriteHeader(http.StatusOK)
 	return t.control.Flush()
 }

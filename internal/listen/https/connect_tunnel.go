@@ -18,7 +18,7 @@ const tunnelAnswerTimeout = 5 * time.Second
 // A tunnel is a CONNECT request whose client may become a stream.
 type tunnel interface {
 	take() (jackfield.Stream, error) // comes first
-	accept() error                   // tells the client that its session is open
+	accept(destination) error        // tells the client that its session is open
 	refuse(*jackfield.Error)         // instead
 	end()                            // comes last, always
 }
@@ -49,10 +49,14 @@ func (t *tunnelH1) take() (jackfield.Stream, error) {
 	return stream, nil
 }
 
-func (t *tunnelH1) accept() error {
+func (t *tunnelH1) accept(to destination) error {
+	answer := "HTTP/1.1 200 Connection established\r\n"
+	if to.picked {
+		answer += serviceField + ": " + string(to.name) + "\r\n"
+	}
 	t.stream.SetWriteDeadline(time.Now().Add(tunnelAnswerTimeout))
 	defer t.stream.SetWriteDeadline(time.Time{})
-	_, err := io.WriteString(t.stream, "HTTP/1.1 200 Connection established\r\n\r\n")
+	_, err := io.WriteString(t.stream, answer+"\r\n")
 	return err
 }
 

@@ -20,7 +20,7 @@ const (
 	serviceHeaderBytes = 64 << 10
 
 	// serviceEnds is how long a service may take to end its connection after its answer, as it was told to. The end of the
-	// answer is held back until then, so that who asks again finds the session's place free.
+	// answer is held back until then, see ending, so that who asks again finds the session's place free.
 	serviceEnds = 100 * time.Millisecond
 
 	// continueTimeout is how long a service may take to ask for a body that the client holds back until it is asked for.
@@ -57,22 +57,25 @@ type exchange struct {
 	cut   bool       // the session was, before the answer was complete
 	hints hints      // that came before it
 
-	fault error       // of the service
-	stuck *time.Timer // for a connection of HTTP/2 that takes nothing, not even that a stream is over
+	ending   ending      // of the answer
+	switched *switched   // the client's connection, if it speaks another protocol now
+	fault    error       // of the service
+	stuck    *time.Timer // for a connection of HTTP/2 that takes nothing, not even that a stream is over
 }
 
 func newExchange(v *admitted, w http.ResponseWriter, r *http.Request, far *farEnd) *exchange {
 	x := &exchange{
 		ResponseWriter: w, control: http.NewResponseController(w), visit: v,
 		upload: newUpload(r), far: far, named: &namedFields{farEnd: far}, over: make(chan struct{}),
+		ending: ending{rest: -1},
 	}
 	x.request = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{Got1xxResponse: x.hinted}))
 	x.request.Body = x.upload
 	return x
 }
 
-// run passes the request on and the answer back, and returns when the session has ended. It panics with http.ErrAbortHandler if
-// the answer has to be broken off.
+// run passes the request on and the answer back, and returns when the session has ended and its place is free. It panics with
+// http.ErrAbortHandler if the answer has to be broken off.
 func (x *exchange) run(session *gateway.Session, proxy httputil.ReverseProxy) {
 	go x.serve(session)
 	complete := false
@@ -145,6 +148,13 @@ func (x *exchange) conclude(complete bool) {
 	}
 	<-x.over
 	x.unstick()
+	x.visit.Leave() // before the client can know that it may ask again
+	if complete && len(x.ending.last) > 0 {
+		x.ResponseWriter.Write(x.ending.last)
+	}
+	if x.switched != nil {
+		x.switched.end()
+	}
 	if !complete && !x.request.ProtoAtLeast(1, 1) {
 		x.breakOff() // the end of the connection would be that of the answer
 	}
@@ -187,6 +197,7 @@ func (x *exchange) WriteHeader(status int) {
 		header["Content-Type"] = nil // net/http makes none up
 	}
 	x.closeAfterBody()
+	x.ending = endingOf(x.request, status, header)
 	x.ResponseWriter.WriteHeader(status)
 }
 
@@ -208,13 +219,23 @@ func (x *exchange) closeAfterBody() {
 	}
 }
 
-// Write implements http.ResponseWriter.
+// Write implements http.ResponseWriter. The end of the answer waits for that of the session.
 func (x *exchange) Write(p []byte) (int, error) {
-	n, err := x.ResponseWriter.Write(p)
+	now := x.ending.keep(p)
+	n, err := x.ResponseWriter.Write(now)
 	if err != nil {
 		x.lost.Store(true)
+		return n, err
 	}
-	return n, err
+	return len(p), nil
+}
+
+// FlushError is what http.ResponseController looks for.
+func (x *exchange) FlushError() error {
+	if x.ending.isHead() {
+		return nil
+	}
+	return x.control.Flush()
 }
 
 // Unwrap is what http.ResponseController looks for.

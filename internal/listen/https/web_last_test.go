@@ -65,7 +65,11 @@ func TestWebEarlyAnswerUnread(t *testing.T) {
 	body := strings.Repeat(hidden+strings.Repeat("#", 16<<10-len(hidden)), 12)
 	for range 5 {
 		client := l.send(webAsking("POST", "http://raw/", fmt.Sprintf("Content-Length: %d\r\n", len(body))))
-		go io.WriteString(client, body)
+		sent := make(chan struct{})
+		go func() {
+			defer close(sent)
+			io.WriteString(client, body)
+		}()
 		service, _, _ := l.served()
 		io.WriteString(service, "HTTP/1.1 413 Too Large\r\nContent-Length: 4\r\nConnection: close\r\n\r\nBIG\n")
 		service.CloseWrite()
@@ -73,6 +77,8 @@ func TestWebEarlyAnswerUnread(t *testing.T) {
 		if answer.StatusCode != 413 || text != "BIG\n" || err != nil {
 			t.Errorf("answered with %s %q, %v", answer.Status, text, err)
 		}
+		<-sent
+		client.CloseWrite() // where all of the body was read in time, the connection waits for another request
 		if rest, _ := io.ReadAll(client); strings.Contains(string(rest), "HTTP/1.1") {
 			t.Errorf("the rest of the body is answered with %q", rest)
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 
 	"jackfield"
 	"jackfield/internal/relay"
@@ -25,22 +26,25 @@ func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	x.begin()
-	conn := &switched{Stream: &begun{Stream: stream, read: read}, exchange: x}
-	return conn, bufio.NewReadWriter(bufio.NewReader(conn), bufio.NewWriter(conn)), nil
+	x.switched = &switched{Stream: &begun{Stream: stream, read: read}, exchange: x}
+	return x.switched, bufio.NewReadWriter(bufio.NewReader(x.switched), bufio.NewWriter(x.switched)), nil
 }
 
 var errEarlySwitch = errors.New("the service has switched to another protocol before it had the whole request")
 
-// A switched connection is a client's that speaks another protocol now.
+// A switched connection is a client's that speaks another protocol now. The end of both directions waits for that of the session.
 type switched struct {
 	jackfield.Stream
 	exchange *exchange
+	ended    atomic.Bool // by the client, in order
 }
 
 // Read implements net.Conn.
 func (s *switched) Read(p []byte) (int, error) {
 	n, err := s.Stream.Read(p)
-	if err != io.EOF {
+	if err == io.EOF {
+		s.ended.Store(true)
+	} else {
 		s.note(err)
 	}
 	return n, err
@@ -59,11 +63,22 @@ func (s *switched) note(err error) {
 	}
 }
 
-// Close implements net.Conn. What has not ended in order, at either side, is reset.
-func (s *switched) Close() error {
+// CloseWrite implements jackfield.Stream.
+func (s *switched) CloseWrite() error {
+	if s.ended.Load() {
+		return nil // it would be the end
+	}
+	return s.Stream.CloseWrite()
+}
+
+// Close implements net.Conn. It does nothing yet.
+func (*switched) Close() error { return nil }
+
+// end closes the connection. What has not ended in order, at either side, is reset.
+func (s *switched) end() {
 	if s.exchange.lost.Load() || s.exchange.far.broken() {
 		relay.Reset(s.Stream)
-		return nil
+		return
 	}
-	return s.Stream.Close()
+	s.Stream.Close()
 }
