@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"syscall"
 	"time"
 
 	"jackfield"
@@ -57,7 +58,8 @@ func (l *link) receiveOpen(conn *control.Conn) *control.Open {
 	case !stop():
 		return nil
 	case err != nil:
-		if !errors.Is(err, io.EOF) {
+		// An end while there is no stream is none of a stream's, whether it is in order or, for one that was cut just after it, a reset.
+		if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
 			l.agent.Log.Warn("data connection lost", "error", err)
 		}
 		return nil

@@ -28,7 +28,11 @@ func TestBadHandshakesQuiet(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHouse(t)
-			a := h.inbound(t, "none", h.options(), Offer{}, func(l *Listening) { l.MaxHandshakes = 8 })
+			a := h.inbound(t, "none", h.options(), Offer{}, func(l *Listening) {
+				if test.idle > 0 {
+					l.MaxHandshakes = 4 * test.idle // of which one address has a quarter
+				}
+			})
 			for range test.idle {
 				a.dialFrom(t, "127.0.0.1")
 			}

@@ -77,3 +77,36 @@ func TestLinkEndedFirst(t *testing.T) {
 	}
 	h.expectEmpty(t)
 }
+
+// A session whose client could not be told that it is open is reset for the service, too: it has asked for nothing.
+func TestAbort(t *testing.T) {
+	h := newHouse(t)
+	near, far := net.Pipe()
+	h.service = far
+	service := &resettable{stream: stream{near}}
+	h.stream = service
+	visit, session, err := h.visit(t, "other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	session.Abort(errors.New("gone"))
+	visit.Leave()
+	if !service.reset {
+		t.Error("the service sees an end in order")
+	}
+	if end := h.last.End; end.Cause != jackfield.EndClientReset || end.Details != "gone" {
+		t.Errorf("ended by %+v", end)
+	}
+	h.expectEmpty(t)
+}
+
+// resettable notes that it was reset.
+type resettable struct {
+	stream
+	reset bool
+}
+
+func (r *resettable) SetLinger(seconds int) error {
+	r.reset = seconds == 0
+	return nil
+}

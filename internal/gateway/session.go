@@ -150,6 +150,9 @@ func (s *Session) Serve() jackfield.End {
 	default:
 		end = s.join(ctx, stream, relay.Options{})
 	}
+	if s.stream != nil {
+		s.stream.Close() // what carries it was closed, or reset, by the relay
+	}
 	s.close(end)
 	return end
 }
@@ -209,13 +212,13 @@ func (s *Session) serveTaken(ctx context.Context) jackfield.End {
 // Abort ends a session whose client could not be told that it is open.
 func (s *Session) Abort(why error) {
 	relay.Reset(s.client)
+	if s.stream != nil {
+		relay.Reset(s.stream)
+	}
 	s.close(jackfield.End{Cause: jackfield.EndClientReset, Details: why.Error()})
 }
 
 func (s *Session) close(end jackfield.End) {
-	if s.stream != nil {
-		s.stream.Close() // a relay has closed, or reset, what carries it
-	}
 	s.leave()
 	record := &s.visit.record
 	record.Duration = time.Since(record.Time)

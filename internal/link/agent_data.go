@@ -3,6 +3,8 @@ package link
 import (
 	"context"
 	"crypto/tls"
+	"maps"
+	"slices"
 	"time"
 
 	"jackfield/internal/link/control"
@@ -25,7 +27,7 @@ func (d *dataConn) release() { d.free <- struct{}{} }
 // connection.
 func (l *AgentLink) serve(stream int64, conn *dataConn) {
 	defer conn.finish()
-	for kept := l.deliver(stream, conn); kept; kept = l.ready(conn) && l.keep(conn) {
+	for kept := l.deliver(stream, conn); kept; kept = l.ready(conn) && l.hand(0, conn) {
 		select {
 		case <-conn.done:
 			return
@@ -44,9 +46,41 @@ func (l *AgentLink) serve(stream int64, conn *dataConn) {
 	}
 }
 
-// ready waits until the agent is done with the last stream.
+// deliver is hand for a connection that has come. Stream is what it was asked for; 0: to be kept ready.
+func (l *AgentLink) deliver(stream int64, conn *dataConn) bool {
+	if stream == 0 {
+		l.mu.Lock()
+		l.pool.arrived()
+		l.mu.Unlock()
+	}
+	return l.hand(stream, conn)
+}
+
+// hand gives a connection to the stream for which it is, else to the one that waits for longest, else it keeps it ready. It reports
+// false if there are enough.
+func (l *AgentLink) hand(stream int64, conn *dataConn) bool {
+	l.mu.Lock()
+	wait := l.waiting[stream]
+	if wait == nil && len(l.waiting) > 0 {
+		stream = slices.Min(slices.Collect(maps.Keys(l.waiting)))
+		wait = l.waiting[stream]
+	}
+	delete(l.waiting, stream)
+	kept := wait != nil || l.waiting != nil && l.pool.add(conn)
+	l.mu.Unlock()
+	if wait != nil {
+		wait <- delivery{conn: conn}
+	}
+	return kept
+}
+
+// ready waits until the agent is done with the last stream. It reports false if it is not in time, or if too many are waited for.
 func (l *AgentLink) ready(conn *dataConn) bool {
 	conn.inUse.Store(false)
+	if !l.rest() {
+		return false
+	}
+	defer l.rested()
 	conn.SetDeadline(time.Now().Add(readyTimeout))
 	stop := context.AfterFunc(l.ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	m, err := conn.Receive()
@@ -57,9 +91,19 @@ func (l *AgentLink) ready(conn *dataConn) bool {
 	return ok && done.Stream == conn.stream && conn.SetDeadline(time.Time{}) == nil
 }
 
-// keep keeps a connection for the next stream, if there are not enough.
-func (l *AgentLink) keep(conn *dataConn) bool {
+// rest counts the connections that have no stream any more, and are not ready yet.
+func (l *AgentLink) rest() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.waiting != nil && l.pool.add(conn)
+	if l.resting >= MaxReady {
+		return false
+	}
+	l.resting++
+	return true
+}
+
+func (l *AgentLink) rested() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.resting--
 }

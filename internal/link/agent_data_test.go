@@ -1,6 +1,7 @@
 package link
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -205,4 +206,118 @@ func TestConnectionIsNotUsedAgain(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A stream that waits for its connection takes the first one that is there.
+func TestWaitsFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := come(t, NewAgents(), AgentArrival{})
+		d, s := e.opened(t)
+		waiting := e.open(t.Context())
+		synctest.Wait()
+		later := e.open(t.Context())
+		synctest.Wait()
+		d.over(t, s)
+		d.Send(&control.Ready{Stream: 1})
+		accept(t, d.Conn)
+		o := <-waiting
+		if o.err != nil {
+			t.Fatal(o.err)
+		}
+		d.over(t, o.stream)
+		d.Send(&control.Ready{Stream: 2})
+		accept(t, d.Conn)
+		if o = <-later; o.err != nil {
+			t.Fatal(o.err)
+		}
+		d.over(t, o.stream)
+		d.below.NetConn().Close()
+		<-d.ended
+	})
+}
+
+// However many streams an agent refuses or ends without getting ready again, no more than MaxReady connections of it are held.
+func TestNeverReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := come(t, NewAgents(), AgentArrival{})
+		var all []*dataEnd
+		for range 2 * MaxReady {
+			waiting := e.open(t.Context())
+			var d *dataEnd
+			for d == nil {
+				if a := asked[*control.Attach](t, e); a.Number != 0 {
+					d = e.attachTLS(a.Ticket)
+				}
+			}
+			m, err := d.Receive()
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.Send(&control.OpenResult{Stream: m.(*control.Open).Stream, Kind: jackfield.Denied})
+			if o := <-waiting; o.err == nil {
+				t.Fatal("the stream was opened")
+			}
+			go io.Copy(io.Discard, d.below)
+			all = append(all, d)
+		}
+		synctest.Wait()
+		held := 0
+		for _, d := range all {
+			if len(d.ended) == 0 {
+				held++
+			}
+		}
+		if held > MaxReady {
+			t.Errorf("%d connections are held", held)
+		}
+		for _, d := range all {
+			<-d.ended
+		}
+	})
+}
+
+// laggard is a connection whose deadlines that cancel something come late.
+type laggard struct {
+	pipe
+	begun, goOn, done chan struct{}
+}
+
+func (l *laggard) SetDeadline(t time.Time) error {
+	if t.Equal(time.Unix(1, 0)) {
+		close(l.begun)
+		<-l.goOn
+		defer close(l.done)
+	}
+	return l.pipe.SetDeadline(t)
+}
+
+// A client that goes away just as its stream is refused takes the connection with it: what ends its wait must not end the next
+// stream.
+func TestGoneWithTheRefusal(t *testing.T) {
+	e := come(t, NewAgents(), AgentArrival{})
+	ctx, cancel := context.WithCancel(t.Context())
+	waiting := e.open(ctx)
+	wanted, _ := e.forStream(t)
+	near, far := newPipe()
+	late := &laggard{near, make(chan struct{}), make(chan struct{}), make(chan struct{})}
+	ended := make(chan error, 1)
+	below := tls.Client(far, encryption())
+	go func() {
+		ended <- e.agents.Attach(wanted.Ticket, "pi", control.ServerData(tls.Server(late, encryption())))
+	}()
+	d := &dataEnd{control.AgentData(below), below, ended}
+	m, err := d.Receive()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	<-late.begun
+	d.Send(&control.OpenResult{Stream: m.(*control.Open).Stream, Kind: jackfield.Denied})
+	go io.Copy(io.Discard, below)
+	if o := <-waiting; o.err == nil {
+		t.Error("the stream was opened")
+	}
+	close(late.goOn)
+	<-late.done
+	<-d.ended
 }

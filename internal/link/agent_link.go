@@ -41,6 +41,7 @@ type AgentLink struct {
 	data      int64               // likewise of an inbound agent's data connection
 	waiting   map[int64]chan<- delivery
 	pool      pool
+	resting   int   // data connections after a stream, whose agent is not ready for another one yet
 	streams   int64 // that are open
 	opened    int64
 

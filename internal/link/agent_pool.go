@@ -7,16 +7,20 @@ const (
 	maxAhead = 16
 )
 
-// patience is for how many ticks without a stream the pool stays as it is; then it halves.
+// patience is how many ticks a connection may be of no use, and for how many without a stream as many are wanted as before; then it is
+// half of that.
 const patience = 6
 
 // A pool has the data connections of an agent that no stream has now. As many are asked for ahead as streams have found none lately;
-// none when no stream was opened for long. It is guarded by its link's lock.
+// none when no stream was opened for long. Others are kept while they are used. It is guarded by its link's lock.
 type pool struct {
 	ready    []*dataConn
 	fetching int // connections that were asked for, to be kept
 	wanted   int // how many should be ready, which is at most maxAhead
 	quiet    int // ticks without a stream
+
+	ticks int
+	spare int // how many were ready all the time since the pool was looked through
 }
 
 // take takes a connection that is still good, nil if there is none, and those that are not any more. Each call counts as a stream.
@@ -26,6 +30,7 @@ func (p *pool) take() (good *dataConn, stale []*dataConn) {
 		last := len(p.ready) - 1
 		conn := p.ready[last]
 		p.ready = p.ready[:last]
+		p.spare = min(p.spare, last)
 		if !isStale(conn) {
 			return conn, stale
 		}
@@ -59,22 +64,25 @@ func (p *pool) add(conn *dataConn) bool {
 	return true
 }
 
-// tick returns what is not needed any more.
+// tick returns what is not needed any more: of those that were of no use, as many as are not wanted.
 func (p *pool) tick() (idle []*dataConn) {
-	if p.quiet++; p.quiet%patience != 0 {
+	if p.quiet++; p.quiet%patience == 0 {
+		p.wanted /= 2
+	}
+	if p.ticks++; p.ticks%patience != 0 {
 		return nil
 	}
-	p.wanted /= 2
-	if extra := len(p.ready) - p.wanted; extra > 0 {
+	if extra := p.spare - p.wanted; extra > 0 {
 		idle = append(idle, p.ready[:extra]...)
 		p.ready = append([]*dataConn(nil), p.ready[extra:]...)
 	}
+	p.spare = len(p.ready)
 	return idle
 }
 
 // clear returns all of them.
 func (p *pool) clear() (idle []*dataConn) {
-	idle, p.ready, p.wanted = p.ready, nil, 0
+	idle, p.ready, p.wanted, p.spare = p.ready, nil, 0, 0
 	return idle
 }
 

@@ -172,22 +172,6 @@ func (l *AgentLink) attach(ctx context.Context, conn *control.Conn) error {
 	return conn.SetDeadline(time.Time{})
 }
 
-// deliver gives a connection to the stream that waits for it, or keeps it ready. Otherwise it is closed.
-func (l *AgentLink) deliver(stream int64, conn *dataConn) bool {
-	l.mu.Lock()
-	wait := l.waiting[stream]
-	delete(l.waiting, stream)
-	if stream == 0 {
-		l.pool.arrived()
-	}
-	kept := wait != nil || l.waiting != nil && l.pool.add(conn)
-	l.mu.Unlock()
-	if wait != nil {
-		wait <- delivery{conn: conn}
-	}
-	return kept
-}
-
 // lost is the end of a wait for a connection that has not come.
 func (l *AgentLink) lost(stream int64) {
 	l.refused(stream, errors.New("it has not connected in time"))
@@ -239,7 +223,7 @@ func (l *AgentLink) begin(ctx context.Context, conn *dataConn, ask *control.Open
 		return nil, errors.New("the agent answered something else")
 	}
 	if result.Kind != "" {
-		if carriesMany(conn) {
+		if stop() && carriesMany(conn) {
 			giveUp = conn.release
 		}
 		return nil, refusalOf(result)

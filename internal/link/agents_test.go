@@ -507,23 +507,34 @@ func TestLateConnection(t *testing.T) {
 	})
 }
 
-// kept has an agent connect for a stream, and n connections that are kept ready.
+// kept has an agent connect for a stream, and then n connections that are kept ready.
 func (e *agentEnd) kept(t *testing.T, n int) []*control.Conn {
 	t.Helper()
 	e.agents.Link("pi").mu.Lock()
 	e.agents.Link("pi").pool.wanted = n - 1
 	e.agents.Link("pi").mu.Unlock()
-	ctx, cancel := context.WithCancel(t.Context())
-	waiting := e.open(ctx)
-	var ready []*control.Conn
-	for len(ready) < n {
+	waiting := e.open(t.Context())
+	var first *control.Attach
+	var ahead []*control.Attach
+	for first == nil || len(ahead) < n {
 		if a := asked[*control.Attach](t, e); a.Number == 0 {
-			conn, _ := e.attach(a.Ticket, "pi")
-			ready = append(ready, conn)
+			ahead = append(ahead, a)
+		} else {
+			first = a
 		}
 	}
-	cancel()
-	<-waiting
+	conn, _ := e.attach(first.Ticket, "pi")
+	accept(t, conn)
+	o := <-waiting
+	if o.err != nil {
+		t.Fatal(o.err)
+	}
+	o.stream.Close()
+	var ready []*control.Conn
+	for _, a := range ahead {
+		conn, _ := e.attach(a.Ticket, "pi")
+		ready = append(ready, conn)
+	}
 	for e.agents.Link("pi").State().Ready < n {
 		time.Sleep(time.Millisecond)
 	}
