@@ -41,6 +41,7 @@ type Agent struct {
 	Services          []AgentService  `json:"services" doc:"that it offers"`
 	Streams           int             `json:"streams" doc:"open now"`
 	Opened            int64           `json:"opened" doc:"streams since it connected"`
+	Ready             int             `json:"ready" doc:"connections that are kept for streams to come"`
 	BytesFromClients  int64           `json:"bytes_from_clients" doc:"through its streams since it connected"`
 	BytesFromServices int64           `json:"bytes_from_services"`
 	Rate              *Rate           `json:"rate,omitempty" doc:"over the last seconds; absent the first time that somebody asks"`

@@ -133,7 +133,7 @@ func printAgent(w io.Writer, a api.Agent, now time.Time) error {
 		if a.Latency > 0 {
 			line("Latency", latencyOf(a))
 		}
-		line("Streams", fmt.Sprintf("%d open, %d since it connected", a.Streams, a.Opened))
+		line("Streams", fmt.Sprintf("%d open, %d since it connected, %d connections ready for more", a.Streams, a.Opened, a.Ready))
 		line("Bytes", fmt.Sprintf("%s from clients, %s from services", bytesCount(a.BytesFromClients), bytesCount(a.BytesFromServices)))
 		if a.Rate != nil {
 			line("Rate", fmt.Sprintf("%s/s from clients, %s/s from services",

@@ -203,7 +203,7 @@ func (s *Server) inboundAgents() map[string]bool {
 func describeLink(l link.AgentState) api.Agent {
 	a := api.Agent{
 		Name: l.Agent, State: api.AgentLinked, Version: l.Hello.Agent, Platform: l.Hello.Platform, Source: &l.Source,
-		Listener: l.Listener, Since: l.Since, Latency: l.Latency.Seconds(), Streams: int(l.Open), Opened: l.Opened,
+		Listener: l.Listener, Since: l.Since, Latency: l.Latency.Seconds(), Streams: int(l.Open), Opened: l.Opened, Ready: l.Ready,
 	}
 	if l.Draining != "" {
 		a.State = api.AgentDraining

@@ -273,7 +273,7 @@ func TestAgentIdleData(t *testing.T) {
 	edge := f.play(t, "edge")
 	f.echoes(t, "echo")
 	descriptors := countDescriptors(t, f.Server)
-	idle := idleWithin(t, live.Times(300, 10000))
+	idle, begun := idleWithin(t, live.Times(300, 10000)), time.Now()
 	for n := range idle {
 		if n%4 == 0 {
 			edge.dial(t)
@@ -289,6 +289,11 @@ func TestAgentIdleData(t *testing.T) {
 		t.Errorf("%d descriptors were open, now there are %d", descriptors, countDescriptors(t, f.Server))
 	}
 	f.echoes(t, "echo")
-	f.field().awaitLines(t, idle, live.Equal("msg", "data connection refused"), live.Equal("error", "it brought no ticket in time"))
+	const linesAtOnce = 100 // of each listener; then it is one in ten seconds
+	told := []live.Test{live.Equal("msg", "data connection refused"), live.Equal("error", "it brought no ticket in time")}
+	f.field().awaitLines(t, min(idle, linesAtOnce), told...)
+	if n, most := len(live.Select(f.Output(), told...)), 2*(linesAtOnce+int(time.Since(begun)/(10*time.Second))+1); n > most {
+		t.Errorf("%d connections have made %d lines, and not %d at most", idle, n, most)
+	}
 	f.awaitState(t, "edge", api.AgentLinked)
 }

@@ -237,22 +237,36 @@ func (f *fleet) audited(t *testing.T, n int, tests ...live.Test) {
 	}
 }
 
-// warm uses a service of an agent some times, one after the other, after which it keeps two connections ready: one that was asked for
-// ahead, and one that has carried the streams.
-func (a *agent) warm(t *testing.T, use func()) {
-	t.Helper()
-	for range 4 {
-		use()
-		settled(func() int { return a.descriptors(t) })
-	}
-}
-
 func (a *agent) descriptors(t *testing.T) int {
 	t.Helper()
 	return countDescriptors(t, &live.Server{Process: a.Process})
 }
 
-// settled returns a number once it stays the same. That of goroutines does not always: who counts them has some of his own.
+// ready is how many connections the server keeps for streams to come. It varies with what was used when, so what is held is compared
+// without them: each is a descriptor and a goroutine, at both ends.
+func (f *fleet) ready(t *testing.T, agents ...string) (n int) {
+	t.Helper()
+	for _, name := range agents {
+		n += f.agentState(t, name).Ready
+	}
+	return n
+}
+
+// usual returns the number that is seen most often. Of goroutines it is not always the same: who counts them has some of his own.
+func usual(look func() int) (most int) {
+	seen := make(map[int]int)
+	for range 15 {
+		seen[look()]++
+	}
+	for n, times := range seen {
+		if times > seen[most] {
+			most = n
+		}
+	}
+	return most
+}
+
+// settled returns a number once it stays the same.
 func settled[T comparable](look func() T) T {
 	last, same := look(), 0
 	eventually(func() bool {

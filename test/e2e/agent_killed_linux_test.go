@@ -42,12 +42,12 @@ func TestAgentKilled(t *testing.T) {
 	t.Cleanup(stop)
 	edge := f.agent(t, "edge", echoOffer(t, "echo"))
 	witness := f.agent(t, "witness", echoOffer(t, "other")+"service \"told\" {\n  address = \""+told+"\"\n}\n") // lives through it all
-	edge.warm(t, func() { f.echoes(t, "echo") })
-	witness.warm(t, func() { f.echoes(t, "other") })
-	descriptors := func() int { return countDescriptors(t, f.Server) }
-	goroutines := func() int { return int(f.field().metric(t, "go_goroutines")) }
-	before, held := settled(descriptors), settled(func() int { return witness.descriptors(t) })
-	running := settled(goroutines)
+	f.echoes(t, "echo")
+	f.echoes(t, "other")
+	descriptors := func() int { return countDescriptors(t, f.Server) - f.ready(t, "edge", "witness") }
+	goroutines := func() int { return int(f.field().metric(t, "go_goroutines")) - f.ready(t, "edge", "witness") }
+	ofWitness := func() int { return witness.descriptors(t) - f.ready(t, "witness") }
+	before, held, running := settled(descriptors), settled(ofWitness), usual(goroutines)
 
 	c := f.stream(t, "echo")
 	edge.Stop(syscall.SIGKILL)
@@ -62,7 +62,7 @@ func TestAgentKilled(t *testing.T) {
 	edge = runAgent(t, edge.state)
 	started := time.Now()
 	f.await(t, "edge", func(a *api.Agent) bool { return a.State == api.AgentLinked })
-	edge.warm(t, func() { f.awaitEcho(t, "echo", started) })
+	f.awaitEcho(t, "echo", started)
 	if !eventually(func() bool { return descriptors() <= before && goroutines() <= running }) {
 		t.Errorf("the server held %d descriptors and %d goroutines, now %d and %d", before, running, descriptors(), goroutines())
 	}
@@ -80,16 +80,21 @@ func TestAgentKilled(t *testing.T) {
 	started = time.Now()
 	f.awaitEcho(t, "echo", started)
 	f.await(t, "witness", func(a *api.Agent) bool { return a.State == api.AgentLinked })
-	witness.warm(t, func() { f.awaitEcho(t, "other", started) })
+	f.awaitEcho(t, "other", started)
 	f.audited(t, 2, live.Equal("event", "close"), live.Equal("end", "lost"), live.Match("route", regexp.MustCompile("^agent (edge|witness)$")),
 		live.Equal("service", ""))
-	if !eventually(func() bool { return witness.descriptors(t) <= held }) {
-		t.Errorf("the agent held %d descriptors, now %d", held, witness.descriptors(t))
+	if !eventually(func() bool { return ofWitness() <= held }) {
+		t.Errorf("the agent held %d descriptors, now %d", held, ofWitness())
 	}
 	fresh := runAgentBy(t, exec.Command("jackfield", "agent", "run", "--state", f.join(t, "fresh", echoOffer(t, "third"))), "fresh")
 	f.awaitPublished(t, "fresh", 1)
-	fresh.warm(t, func() { f.echoes(t, "third") })
-	if lived, began := witness.goroutines(t), fresh.goroutines(t); lived > began {
+	f.echoes(t, "third")
+	idle := func(name string) int {
+		f.await(t, name, func(a *api.Agent) bool { return a.Streams == 0 })
+		return settled(func() int { return f.ready(t, name) })
+	}
+	ready, readyFresh := idle("witness"), idle("fresh")
+	if lived, began := witness.goroutines(t)-ready, fresh.goroutines(t)-readyFresh; lived > began {
 		t.Errorf("an agent that lived through it has %d goroutines, one that has just come %d:\n%s", lived, began, witness.Output())
 	}
 }

@@ -270,7 +270,7 @@ func TestLoginAtTerminal(t *testing.T) {
 		watchdog := time.AfterFunc(live.Patience, func() { cmd.Process.Kill() })
 		defer watchdog.Stop()
 		cmd.Wait()
-		return screen.Text(), cmd.ProcessState.ExitCode()
+		return screen.All(), cmd.ProcessState.ExitCode()
 	}
 	const question, again = "Is it? (yes/no/fingerprint) ", "Please type yes, no or the fingerprint: "
 	for _, answers := range [][]string{{question, "no"}, {question, "y", again, "no"}, {question, "\x04"}} {

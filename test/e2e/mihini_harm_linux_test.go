@@ -99,7 +99,7 @@ func (f *field) expectSaid(t *testing.T, before, n int) {
 func (f *field) steady(t *testing.T, do func()) {
 	t.Helper()
 	running := func() int { return int(f.metric(t, "go_goroutines")) }
-	descriptors, goroutines := countDescriptors(t, f.Server), settled(running)
+	descriptors, goroutines := countDescriptors(t, f.Server), usual(running)
 	if goroutines <= 0 {
 		t.Fatal("there is no metric go_goroutines")
 	}

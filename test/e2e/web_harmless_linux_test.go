@@ -61,7 +61,7 @@ func TestWebHarmless(t *testing.T) {
 	for _, h := range webHarms {
 		t.Run(h.name, func(t *testing.T) {
 			running := func() int { return int(s.metric(t, "go_goroutines ")) }
-			goroutines, descriptors := settled(running), countDescriptors(t, s.Server)
+			goroutines, descriptors := usual(running), countDescriptors(t, s.Server)
 			refused := 0.0
 			if h.reason != "" {
 				refused = s.refusals(t, "web", h.reason)

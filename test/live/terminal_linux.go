@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,6 +15,7 @@ import (
 // A Terminal is the one that a process has been started at, as the person before it sees it. Close it.
 type Terminal struct {
 	file *os.File
+	over chan struct{} // closed when nothing more will be shown
 
 	mu    sync.Mutex
 	shown strings.Builder // guarded by mu
@@ -41,7 +43,7 @@ func StartAtTerminal(cmd *exec.Cmd) (*Terminal, error) {
 		file.Close()
 		return nil, err
 	}
-	t := &Terminal{file: file}
+	t := &Terminal{file: file, over: make(chan struct{})}
 	go t.watch()
 	return t, nil
 }
@@ -67,6 +69,7 @@ func openTerminal() (person, process *os.File, err error) {
 
 // watch keeps what is shown.
 func (t *Terminal) watch() {
+	defer close(t.over)
 	piece := make([]byte, 1024)
 	for {
 		n, err := t.file.Read(piece)
@@ -87,6 +90,15 @@ func (t *Terminal) Text() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.shown.String()
+}
+
+// All is Text once the terminal has no process any more, or Patience is at its end.
+func (t *Terminal) All() string {
+	select {
+	case <-t.over:
+	case <-time.After(Patience):
+	}
+	return t.Text()
 }
 
 // Type types a text. A line ends with "\r" or "\n", Ctrl-C is "\x03".
