@@ -59,7 +59,7 @@ func TestAgentKilled(t *testing.T) {
 	if err := exchange(f.Addresses["mux"], "help\r\n", "other\r\ntold\r\n"); err != nil {
 		t.Error(err)
 	}
-	edge = runAgent(t, edge.state)
+	runAgent(t, edge.state)
 	started := time.Now()
 	f.await(t, "edge", func(a *api.Agent) bool { return a.State == api.AgentLinked })
 	f.awaitEcho(t, "echo", started)
