@@ -174,7 +174,7 @@ func (t *fleetTest) pooled(ctx context.Context) (kib float64, err error) {
 
 // bring starts agents, and waits until each has a link, which is a descriptor of the server's.
 func (t *fleetTest) bring(ctx context.Context, from, to int) (*process.Process, error) {
-	before, err := t.server.Usage()
+	before, err := t.weigh(ctx) // what a server has open only while it starts is not counted
 	if err != nil {
 		return nil, err
 	}
