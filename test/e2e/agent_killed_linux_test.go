@@ -7,6 +7,7 @@ import (
 	"net"
 	"os/exec"
 	"regexp"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -109,13 +110,17 @@ func (f *fleet) awaitEcho(t *testing.T, service string, since time.Time) {
 	expectSoon(t, service+" is back", time.Now(), since, backAgain)
 }
 
-var goroutineHead = regexp.MustCompile(`(?m)^goroutine \d+ .*:$`)
+var goroutineHead = regexp.MustCompile(`(?m)^goroutine [1-9]\d* .*:$`)
 
-// goroutines ends the agent, and returns how many goroutines it had.
-func (a *agent) goroutines(t *testing.T) int {
+// goroutines ends the agent, and returns how many goroutines it had. Those of Go's runtime come and go, and do not count.
+func (a *agent) goroutines(t *testing.T) (n int) {
 	t.Helper()
 	a.Stop(syscall.SIGQUIT) // which is no good end
-	n := len(goroutineHead.FindAllString(a.Output(), -1))
+	for stack := range strings.SplitSeq(a.Output(), "\n\n") {
+		if goroutineHead.MatchString(stack) && !strings.Contains(stack, "\ncreated by runtime.") {
+			n++
+		}
+	}
 	if n == 0 {
 		t.Fatalf("the agent does not tell of its goroutines:\n%s", a.Output())
 	}
