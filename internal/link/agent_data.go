@@ -3,8 +3,11 @@ package link
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"maps"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"jackfield/internal/link/control"
@@ -12,6 +15,27 @@ import (
 
 // readyTimeout is how long an agent may take, after the end of a stream, until it is done with what the server has sent on it.
 const readyTimeout = 10 * time.Second
+
+// A dataConn is a data connection. It carries a stream, or is ready for one.
+type dataConn struct {
+	*control.Conn
+	stream int64 // the number of the one that it carries, or has carried
+	inUse  atomic.Bool
+	free   chan struct{} // has an element when its stream has ended, and it may carry another one
+	once   sync.Once
+	done   chan struct{} // closed when it is done with
+}
+
+func newDataConn(conn *control.Conn) *dataConn {
+	return &dataConn{Conn: conn, free: make(chan struct{}, 1), done: make(chan struct{})}
+}
+
+func (d *dataConn) finish() {
+	d.once.Do(func() {
+		d.Close()
+		close(d.done)
+	})
+}
 
 // carriesMany says whether a data connection carries one stream after another.
 func carriesMany(conn *dataConn) bool {
@@ -22,6 +46,47 @@ func carriesMany(conn *dataConn) bool {
 
 // release is the end of a stream after which its connection may carry another one.
 func (d *dataConn) release() { d.free <- struct{}{} }
+
+// fetch sees to it that a data connection comes, for a stream or to be kept ready.
+func (l *AgentLink) fetch(stream int64) {
+	if l.Dial != nil {
+		go l.dial(stream)
+		return
+	}
+	t := l.agents.issue(l, stream, func() { l.lost(stream) })
+	l.send(&control.Attach{Ticket: t, Number: stream})
+}
+
+// dial connects to an inbound agent.
+func (l *AgentLink) dial(stream int64) {
+	ctx, cancel := context.WithTimeout(l.ctx, TicketTime)
+	conn, err := l.Dial(ctx)
+	if err == nil {
+		err = l.attach(ctx, conn)
+	}
+	cancel()
+	if err != nil {
+		l.refused(stream, err)
+		return
+	}
+	l.serve(stream, newDataConn(conn))
+}
+
+// attach makes a connection to an inbound agent one of the link's.
+func (l *AgentLink) attach(ctx context.Context, conn *control.Conn) error {
+	l.mu.Lock()
+	l.data++
+	number := l.data
+	l.mu.Unlock()
+	deadline, _ := ctx.Deadline()
+	conn.SetDeadline(deadline)
+	conn.Join(l.conn, number)
+	if err := conn.Send(&control.Attach{Ticket: control.Ticket(l.Hello.Link), Number: number}); err != nil {
+		conn.Close()
+		return err
+	}
+	return conn.SetDeadline(time.Time{})
+}
 
 // serve gives a data connection to the stream that waits for it, or keeps it ready, and again after each stream. It closes the
 // connection.
@@ -72,6 +137,25 @@ func (l *AgentLink) hand(stream int64, conn *dataConn) bool {
 		wait <- delivery{conn: conn}
 	}
 	return kept
+}
+
+// lost is the end of a wait for a connection that has not come.
+func (l *AgentLink) lost(stream int64) {
+	l.refused(stream, errors.New("it has not connected in time"))
+}
+
+// refused is the end of a wait for a connection that will not come.
+func (l *AgentLink) refused(stream int64, why error) {
+	l.mu.Lock()
+	wait := l.waiting[stream]
+	delete(l.waiting, stream)
+	if stream == 0 {
+		l.pool.arrived()
+	}
+	l.mu.Unlock()
+	if wait != nil {
+		wait <- delivery{err: why}
+	}
 }
 
 // ready waits until the agent is done with the last stream. It reports false if it is not in time, or if too many are waited for.

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -20,27 +19,6 @@ import (
 	"jackfield/internal/link/control"
 	"jackfield/internal/tlsstream"
 )
-
-// A dataConn is a data connection. It carries a stream, or is ready for one.
-type dataConn struct {
-	*control.Conn
-	stream int64 // the number of the one that it carries, or has carried
-	inUse  atomic.Bool
-	free   chan struct{} // has an element when its stream has ended, and it may carry another one
-	once   sync.Once
-	done   chan struct{} // closed when it is done with
-}
-
-func newDataConn(conn *control.Conn) *dataConn {
-	return &dataConn{Conn: conn, free: make(chan struct{}, 1), done: make(chan struct{})}
-}
-
-func (d *dataConn) finish() {
-	d.once.Do(func() {
-		d.Close()
-		close(d.done)
-	})
-}
 
 // A delivery is what somebody gets who waits for a data connection.
 type delivery struct {
@@ -129,66 +107,6 @@ func (l *AgentLink) await(ctx context.Context, stream int64, wait <-chan deliver
 		l.send(&control.Close{Stream: stream, Reason: "not wanted any more"})
 	}
 	return nil, context.Cause(ctx)
-}
-
-// fetch sees to it that a data connection comes, for a stream or to be kept ready.
-func (l *AgentLink) fetch(stream int64) {
-	if l.Dial != nil {
-		go l.dial(stream)
-		return
-	}
-	t := l.agents.issue(l, stream, func() { l.lost(stream) })
-	l.send(&control.Attach{Ticket: t, Number: stream})
-}
-
-// dial connects to an inbound agent.
-func (l *AgentLink) dial(stream int64) {
-	ctx, cancel := context.WithTimeout(l.ctx, TicketTime)
-	defer cancel()
-	conn, err := l.Dial(ctx)
-	if err == nil {
-		err = l.attach(ctx, conn)
-	}
-	if err != nil {
-		l.refused(stream, err)
-		return
-	}
-	l.serve(stream, newDataConn(conn))
-}
-
-// attach makes a connection to an inbound agent one of the link's.
-func (l *AgentLink) attach(ctx context.Context, conn *control.Conn) error {
-	l.mu.Lock()
-	l.data++
-	number := l.data
-	l.mu.Unlock()
-	deadline, _ := ctx.Deadline()
-	conn.SetDeadline(deadline)
-	conn.Join(l.conn, number)
-	if err := conn.Send(&control.Attach{Ticket: control.Ticket(l.Hello.Link), Number: number}); err != nil {
-		conn.Close()
-		return err
-	}
-	return conn.SetDeadline(time.Time{})
-}
-
-// lost is the end of a wait for a connection that has not come.
-func (l *AgentLink) lost(stream int64) {
-	l.refused(stream, errors.New("it has not connected in time"))
-}
-
-// refused is the end of a wait for a connection that will not come.
-func (l *AgentLink) refused(stream int64, why error) {
-	l.mu.Lock()
-	wait := l.waiting[stream]
-	delete(l.waiting, stream)
-	if stream == 0 {
-		l.pool.arrived()
-	}
-	l.mu.Unlock()
-	if wait != nil {
-		wait <- delivery{err: why}
-	}
 }
 
 // begin asks for the stream on its connection.
