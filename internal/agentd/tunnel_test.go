@@ -125,9 +125,5 @@ func TestTunnelNotAllowedNow(t *testing.T) {
 	}
 	within(t, "the tunnel", came)
 	a.SetOffer(Offer{Allow: allowing(t, ":22")})
-	for deadline := time.Now().Add(patience); a.tunnels.count() > 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the tunnel goes on")
-		}
-	}
+	eventually(t, "the end of the tunnel", func() bool { return a.tunnels.count() == 0 })
 }

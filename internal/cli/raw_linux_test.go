@@ -39,22 +39,24 @@ func TestRawPanic(t *testing.T) {
 	defer screen.Close()
 	watchdog := time.AfterFunc(live.Patience, func() { cmd.Process.Kill() })
 	defer watchdog.Stop()
-	await := func(what string, happened func() bool) {
-		t.Helper()
-		for deadline := time.Now().Add(live.Patience); !happened(); time.Sleep(time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("never happened: %s\n%s", what, screen.Text())
-			}
+	late, tick := time.After(live.Patience), time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for screen.Echoes() { // until the terminal is raw
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("the terminal is never raw:\n%s", screen.Text())
 		}
 	}
-	await("the terminal is raw", func() bool { return !screen.Echoes() })
 	if err := screen.Type("k"); err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Wait(); err == nil {
 		t.Errorf("there was no panic:\n%s", screen.Text())
 	}
-	await("it is told", func() bool { return strings.Contains(screen.Text(), "panic: the worst that can happen") })
+	if told := screen.All(); !strings.Contains(told, "panic: the worst that can happen") {
+		t.Errorf("it is not told:\n%s", told)
+	}
 	if !screen.Echoes() {
 		t.Error("the terminal was left raw")
 	}
