@@ -104,14 +104,13 @@ func (c *call) pump(frames <-chan frame) (why string) {
 			continue
 		case <-c.ctx.Done():
 		case <-c.server.stopped:
-			f.last = c.server.reason
 		}
 		quiet.Reset(keepAlive)
-		switch cause := context.Cause(c.ctx); {
-		case errors.Is(cause, context.Canceled): // as net/http has it
+		switch over := c.over(); {
+		case errors.Is(over, context.Canceled): // as net/http has it
 			return clientGone
-		case cause != nil: // which may be why the source has ended
-			f = frame{last: cause.Error()}
+		case over != nil:
+			f = frame{last: over.Error()}
 		}
 		if err := c.sendFrame(f); err != nil {
 			return clientGone
@@ -119,6 +118,17 @@ func (c *call) pump(frames <-chan frame) (why string) {
 		if f.last != "" {
 			return f.last
 		}
+	}
+}
+
+// over says why the call has to end, if it has to, whatever of it was noticed first: a source ends with its call, and calls end
+// when the server stops.
+func (c *call) over() error {
+	select {
+	case <-c.server.stopped:
+		return errors.New(c.server.reason)
+	default:
+		return context.Cause(c.ctx)
 	}
 }
 

@@ -50,7 +50,7 @@ func TestAESShowsNothing(t *testing.T) {
 	c := dial(t, f, inedo.ClientConfig{Options: m.client})
 	for range 10 {
 		c.tcp.corrupt = true
-		c.send(t, inedo.CommandGetAgentRootPath, "\x01") // one block and a little: its padding is destroyed
+		c.send(t, inedo.CommandGetAgentRootPath, "\x01") // its padding is destroyed
 		c.tcp.corrupt = false
 		c.send(t, 4711, "unknown")
 		c.send(t, inedo.CommandUpdateAgent, "malformed")

@@ -5,6 +5,7 @@ package inedoserve
 import (
 	"bytes"
 	"context"
+	"crypto/aes"
 	"crypto/tls"
 	"log/slog"
 	"net"
@@ -124,7 +125,8 @@ func (c client) send(t testing.TB, command int32, data string) {
 	}
 }
 
-// A corrupter flips a bit of the last byte of what is written while it is told to.
+// A corrupter flips a bit while it is told to: the last of the last block but one of what is written, which, as AES-CBC has it,
+// is the last bit of the plaintext, whatever the key. A random last block would have a good padding once in 256 times.
 type corrupter struct {
 	net.Conn
 	corrupt bool
@@ -133,7 +135,7 @@ type corrupter struct {
 func (c *corrupter) Write(p []byte) (int, error) {
 	if c.corrupt {
 		p = bytes.Clone(p)
-		p[len(p)-1] ^= 1
+		p[len(p)-1-aes.BlockSize] ^= 1
 	}
 	return c.Conn.Write(p)
 }

@@ -185,10 +185,12 @@ service "open" {
 }
 mapper "corp" {
 ` + mapperProgram + `]
+  timeout = "25s"
 }
 mapper "frank" {
 ` + mapperProgram + `]
   show_reason = true
+  timeout     = "25s"
 }
 `
 
