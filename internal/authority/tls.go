@@ -2,10 +2,12 @@ package authority
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -54,19 +56,41 @@ func (a *Authority) TLSConfig(l Listener) (*tls.Config, error) {
 	if l.TLS12 {
 		base.MinVersion = tls.VersionTLS12
 	}
-	config := base.Clone()
+	config, each := base.Clone(), &variants{base: base, listener: l}
 	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		c := base.Clone() // has no ticket keys, therefore those of config are used
-		if protocol := l.protocol(hello.SupportedProtos); protocol != "" {
-			c.NextProtos = []string{protocol} // so that no other one can be negotiated
-			c.ClientAuth = l.clientAuth(protocol)
-		} else {
-			c.ClientAuth = l.clientAuth("")
-		}
-		c.ClientCAs = a.current.Load().trusted(time.Now())
-		return c, nil
+		return each.of(l.protocol(hello.SupportedProtos), a.current.Load().trusted(time.Now())), nil
 	}
 	return config, nil
+}
+
+// variants are the configurations of a listener for what may be negotiated, shared by its connections. They have no ticket keys,
+// therefore those of the listener's configuration are used.
+type variants struct {
+	base     *tls.Config
+	listener Listener
+
+	mu    sync.Mutex
+	trust *x509.CertPool         // of those made so far
+	made  map[string]*tls.Config // by protocol
+}
+
+// of returns the one for a protocol, empty: none is negotiated.
+func (v *variants) of(protocol string, trust *x509.CertPool) *tls.Config {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.trust != trust {
+		v.trust, v.made = trust, make(map[string]*tls.Config)
+	}
+	c := v.made[protocol]
+	if c == nil {
+		c = v.base.Clone()
+		c.ClientAuth, c.ClientCAs = v.listener.clientAuth(protocol), trust
+		if protocol != "" {
+			c.NextProtos = []string{protocol} // so that no other one can be negotiated
+		}
+		v.made[protocol] = c
+	}
+	return c
 }
 
 // certificate chooses the first that has the name which the client asks for, if any, and a key that it can verify.

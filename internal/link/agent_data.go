@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"jackfield/internal/link/control"
@@ -19,23 +18,23 @@ const readyTimeout = 10 * time.Second
 // A dataConn is a data connection. It carries a stream, or is ready for one.
 type dataConn struct {
 	*control.Conn
-	stream int64 // the number of the one that it carries, or has carried
-	inUse  atomic.Bool
-	free   chan struct{} // has an element when its stream has ended, and it may carry another one
+	stream int64     // the number of the one that it carries, or has carried
+	over   chan bool // whether it may carry another stream: after each, and once more when it is done with
 	once   sync.Once
-	done   chan struct{} // closed when it is done with
 }
 
-func newDataConn(conn *control.Conn) *dataConn {
-	return &dataConn{Conn: conn, free: make(chan struct{}, 1), done: make(chan struct{})}
-}
+func newDataConn(conn *control.Conn) *dataConn { return &dataConn{Conn: conn, over: make(chan bool, 2)} }
 
+// finish is the end of a connection.
 func (d *dataConn) finish() {
 	d.once.Do(func() {
 		d.Close()
-		close(d.done)
+		d.over <- false
 	})
 }
+
+// release is the end of a stream after which its connection may carry another one.
+func (d *dataConn) release() { d.over <- true }
 
 // carriesMany says whether a data connection carries one stream after another.
 func carriesMany(conn *dataConn) bool {
@@ -43,9 +42,6 @@ func carriesMany(conn *dataConn) bool {
 	_, encrypted := raw.(*tls.Conn)
 	return err == nil && encrypted
 }
-
-// release is the end of a stream after which its connection may carry another one.
-func (d *dataConn) release() { d.free <- struct{}{} }
 
 // fetch sees to it that a data connection comes, for a stream or to be kept ready.
 func (l *AgentLink) fetch(stream int64) {
@@ -91,24 +87,10 @@ func (l *AgentLink) attach(ctx context.Context, conn *control.Conn) error {
 // serve gives a data connection to the stream that waits for it, or keeps it ready, and again after each stream. It closes the
 // connection.
 func (l *AgentLink) serve(stream int64, conn *dataConn) {
-	defer conn.finish()
-	for kept := l.deliver(stream, conn); kept; kept = l.ready(conn) && l.hand(0, conn) {
-		select {
-		case <-conn.done:
-			return
-		case <-conn.free:
-			continue
-		case <-l.ctx.Done():
-		}
-		if !conn.inUse.Load() {
-			return
-		}
-		select { // the session ends by the link's context
-		case <-conn.done:
-		case <-conn.free:
-		}
-		return
+	for kept := l.deliver(stream, conn); kept && <-conn.over; {
+		kept = l.ready(conn) && l.hand(0, conn)
 	}
+	conn.finish()
 }
 
 // deliver is hand for a connection that has come. Stream is what it was asked for; 0: to be kept ready.
@@ -160,7 +142,6 @@ func (l *AgentLink) refused(stream int64, why error) {
 
 // ready waits until the agent is done with the last stream. It reports false if it is not in time, or if too many are waited for.
 func (l *AgentLink) ready(conn *dataConn) bool {
-	conn.inUse.Store(false)
 	if !l.rest() {
 		return false
 	}

@@ -211,7 +211,6 @@ func (l *AgentLink) newStream(conn *dataConn) (jackfield.Stream, error) {
 	l.streams++
 	l.opened++
 	l.mu.Unlock()
-	conn.inUse.Store(true)
 	return &agentStream{Stream: bare, link: l, conn: conn}, nil
 }
 

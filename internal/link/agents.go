@@ -173,15 +173,21 @@ func (a *Agents) redeem(t control.Ticket) *ticket {
 // Attach takes a data connection with a ticket, and serves it: the connection is closed when Attach returns, which is when its last
 // stream has ended. Agent is who has dialled, by certificate; empty on a connection without TLS.
 func (a *Agents) Attach(t control.Ticket, agent string, conn *control.Conn) error {
-	defer conn.Close()
-	issued := a.redeem(t)
-	switch {
-	case issued == nil:
-		return ErrTicket
-	case agent != issued.link.Agent && (agent != "" || !issued.link.Plain):
-		issued.link.lost(issued.stream)
+	issued := a.claim(t, agent)
+	if issued == nil {
+		conn.Close()
 		return ErrTicket
 	}
 	issued.link.serve(issued.stream, newDataConn(conn))
 	return nil
+}
+
+// claim takes back a ticket that an agent has brought; nil if it is none, or not the agent's. Then nobody else has it either.
+func (a *Agents) claim(t control.Ticket, agent string) *ticket {
+	issued := a.redeem(t)
+	if issued != nil && agent != issued.link.Agent && (agent != "" || !issued.link.Plain) {
+		issued.link.lost(issued.stream)
+		return nil
+	}
+	return issued
 }

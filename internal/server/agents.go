@@ -69,16 +69,16 @@ func (s *Server) agentData(name string) (address string, plain bool) {
 }
 
 // agentPeer tells whose certificate an agent has shown, as listen/inedo asks for it. The name is the one that it has now.
-func (s *Server) agentPeer(ctx context.Context, c *x509.Certificate) (inedo.Peer, error) {
+func (s *Server) agentPeer(ctx context.Context, c *x509.Certificate) (*inedo.Peer, error) {
 	enrolled, serial, err := s.state.agentOf(c)
 	if err != nil {
-		return inedo.Peer{}, err
+		return nil, err
 	}
 	if s.inboundAgents()[enrolled.Name] {
-		return inedo.Peer{}, fmt.Errorf("the configuration has an agent %s that the server dials: rename one of them", enrolled.Name)
+		return nil, fmt.Errorf("the configuration has an agent %s that the server dials: rename one of them", enrolled.Name)
 	}
 	inForce, release := s.state.whileInForce(ctx, c)
-	return inedo.Peer{Agent: enrolled.Name, Serial: serial, InForce: inForce, Release: release}, nil
+	return &inedo.Peer{Agent: enrolled.Name, Serial: serial, InForce: inForce, Release: release}, nil
 }
 
 // agentSide hears what agents say.

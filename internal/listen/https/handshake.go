@@ -44,7 +44,7 @@ func withProtocols(config *tls.Config, alpn map[string]func(context.Context, *tl
 
 // handshake sets up TLS. After a failure, which ends the connection, it returns nil.
 func (h *Handler) handshake(ctx context.Context, c *listen.Client) *tls.Conn {
-	leave, reason := h.Places.shakeHands(c.Source.Addr(), h.Limits)
+	leave, reason := h.Places.shakeHands(c.Source.Addr(), &h.Limits)
 	if reason != "" {
 		h.reset(c, reason)
 		return nil

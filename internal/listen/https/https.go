@@ -164,7 +164,7 @@ func (h *Handler) Serve(ctx context.Context, c *listen.Client) {
 		h.turnAway(c, jackfield.AsError(err))
 		return
 	}
-	leave, reason := h.Places.connect(c.Source.Addr(), h.Limits)
+	leave, reason := h.Places.connect(c.Source.Addr(), &h.Limits)
 	if reason != "" {
 		h.reset(c, reason)
 		return
@@ -176,14 +176,11 @@ func (h *Handler) Serve(ctx context.Context, c *listen.Client) {
 		h.serveHTTP(ctx, &connection{client: c, conn: &guard{Stream: c.Conn}, leave: leave, arrived: arrived})
 		return
 	}
-	// In a goroutine of its own: a handshake takes a deep stack, and ours, which would grow with it, may last for days.
-	shaken := make(chan *tls.Conn)
-	go func() { shaken <- h.handshake(ctx, c) }()
-	conn := <-shaken
+	conn := h.encrypted(ctx, c)
 	if conn == nil {
 		return
 	}
-	if speak := h.ALPN[conn.ConnectionState().NegotiatedProtocol]; speak != nil {
+	if speak := h.ALPN[protocolOf(conn)]; speak != nil {
 		arrived()
 		leave()
 		speak(ctx, conn, c)
@@ -192,13 +189,26 @@ func (h *Handler) Serve(ctx context.Context, c *listen.Client) {
 	h.serveHTTP(ctx, &connection{client: c, conn: h.dress(conn), leave: leave, arrived: arrived})
 }
 
+// encrypted is handshake in a goroutine of its own: that takes a deep stack, and ours, which would grow with it, may last for days.
+func (h *Handler) encrypted(ctx context.Context, c *listen.Client) *tls.Conn {
+	shaken := make(chan *tls.Conn)
+	go func() { shaken <- h.handshake(ctx, c) }()
+	return <-shaken
+}
+
 // dress returns what net/http is given. For HTTP/2 that is the bare connection: it takes no other.
 func (h *Handler) dress(conn *tls.Conn) net.Conn {
-	if conn.ConnectionState().NegotiatedProtocol == protocolH2 {
+	if protocolOf(conn) == protocolH2 {
 		return conn
 	}
 	return &tlsGuard{guard{Stream: conn}}
 }
+
+// protocolOf returns what was negotiated. The state of a connection is half a kilobyte, for which the stack of who serves it has
+// no room.
+//
+//go:noinline
+func protocolOf(conn *tls.Conn) string { return conn.ConnectionState().NegotiatedProtocol }
 
 // turnAway answers a client whose address is refused. Before TLS there are no words for that.
 func (h *Handler) turnAway(c *listen.Client, refusal *jackfield.Error) {

@@ -281,19 +281,19 @@ func TestHandshakePlaces(t *testing.T) {
 func TestSourcesOfIPv6(t *testing.T) {
 	var p Places
 	l := Limits{PerSource: 1}.withDefaults()
-	leave, reason := p.connect(netip.MustParseAddr("2001:db8::1"), l)
+	leave, reason := p.connect(netip.MustParseAddr("2001:db8::1"), &l)
 	if reason != "" {
 		t.Fatal(reason)
 	}
-	if _, reason := p.connect(netip.MustParseAddr("2001:db8::2"), l); reason != ReasonSource {
+	if _, reason := p.connect(netip.MustParseAddr("2001:db8::2"), &l); reason != ReasonSource {
 		t.Errorf("another address of the same network: %q", reason)
 	}
-	if _, reason := p.connect(netip.MustParseAddr("2001:db8:0:1::1"), l); reason != "" {
+	if _, reason := p.connect(netip.MustParseAddr("2001:db8:0:1::1"), &l); reason != "" {
 		t.Errorf("another network: %q", reason)
 	}
 	leave()
 	leave()
-	if _, reason := p.connect(netip.MustParseAddr("2001:db8::2"), l); reason != "" || p.connections.all != 2 {
+	if _, reason := p.connect(netip.MustParseAddr("2001:db8::2"), &l); reason != "" || p.connections.all != 2 {
 		t.Errorf("after it left: %q, %d", reason, p.connections.all)
 	}
 }

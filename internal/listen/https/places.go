@@ -21,11 +21,11 @@ type count struct {
 }
 
 // connect takes a place for a connection, or says why there is none. leave may be called more than once.
-func (p *Places) connect(source netip.Addr, l Limits) (leave func(), reason string) {
+func (p *Places) connect(source netip.Addr, l *Limits) (leave func(), reason string) {
 	return p.enter(&p.connections, source, l.Connections, l.PerSource, ReasonConnections)
 }
 
-func (p *Places) shakeHands(source netip.Addr, l Limits) (leave func(), reason string) {
+func (p *Places) shakeHands(source netip.Addr, l *Limits) (leave func(), reason string) {
 	return p.enter(&p.handshakes, source, l.Handshakes, l.HandshakesPerSource, ReasonHandshakes)
 }
 

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -62,7 +63,7 @@ type Handler struct {
 }
 
 // A PeerFunc tells whose certificate was verified.
-type PeerFunc func(ctx context.Context, c *x509.Certificate) (Peer, error)
+type PeerFunc func(ctx context.Context, c *x509.Certificate) (*Peer, error)
 
 // A Peer is an agent that is known by its certificate.
 type Peer struct {
@@ -71,6 +72,12 @@ type Peer struct {
 	InForce context.Context // ends when the certificate becomes void
 	Release func()          // of InForce; is called when that is not needed any more
 }
+
+// shown returns the certificate of an agent. The state of a connection is half a kilobyte, for which the stack of who serves it has
+// no room: it lasts as long as the connection.
+//
+//go:noinline
+func shown(conn *tls.Conn) *x509.Certificate { return conn.ConnectionState().PeerCertificates[0] }
 
 // Control serves the link of an agent until it ends, and closes the connection.
 func (h *Handler) Control(ctx context.Context, conn *tls.Conn, c *listen.Client) {
@@ -82,7 +89,7 @@ func (h *Handler) Control(ctx context.Context, conn *tls.Conn, c *listen.Client)
 	}
 	defer visit.Leave()
 	visit.Identify(jackfield.Identity{Proof: jackfield.ProofCertificate})
-	peer, err := h.Peer(ctx, conn.ConnectionState().PeerCertificates[0])
+	peer, err := h.Peer(ctx, shown(conn))
 	if err != nil {
 		visit.Refuse(jackfield.Refuse(jackfield.Denied, "unknown agent", err))
 		return
@@ -155,14 +162,14 @@ func endOf(ctx context.Context, err error) jackfield.End {
 
 // Data serves a connection that an agent has opened for a stream, until both have ended, and closes it.
 func (h *Handler) Data(ctx context.Context, conn *tls.Conn, c *listen.Client) {
-	peer, err := h.Peer(ctx, conn.ConnectionState().PeerCertificates[0])
+	peer, err := h.Peer(ctx, shown(conn))
 	if err != nil {
 		conn.Close()
 		h.refused(c, "", err)
 		return
 	}
-	defer peer.Release()
-	h.attach(peer.InForce, control.ServerData(conn), peer.Agent, c)
+	h.attach(peer.InForce, conn, peer.Agent, c)
+	peer.Release()
 }
 
 // linesAtOnce is how many lines of the log whoever connects can make at once; after that it is one in a while.
@@ -173,8 +180,24 @@ func (h *Handler) refused(c *listen.Client, agent string, why error) {
 	h.quiet.Note(slog.LevelWarn, "data", "data connection refused", "listener", h.Listener.Name, "source", c.Source, "agent", agent, "error", why)
 }
 
-// attach waits for the ticket of a data connection.
-func (h *Handler) attach(ctx context.Context, conn *control.Conn, agent string, c *listen.Client) {
+// attach serves a data connection, which begins with a ticket.
+func (h *Handler) attach(ctx context.Context, conn net.Conn, agent string, c *listen.Client) {
+	messages := control.ServerData(conn)
+	ticket, err := ticketOf(ctx, messages)
+	if err == nil {
+		err = h.Agents.Attach(ticket, agent, messages)
+	}
+	conn.Close()
+	if err != nil && err != errGone {
+		h.refused(c, agent, err)
+	}
+}
+
+// errGone is the end of a connection of which nobody needs to know.
+var errGone = errors.New("it has ended without a word")
+
+// ticketOf waits for the ticket of a data connection.
+func ticketOf(ctx context.Context, conn *control.Conn) (ticket control.Ticket, err error) {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	conn.SetDeadline(time.Now().Add(attachTimeout))
 	m, err := conn.Receive()
@@ -182,20 +205,15 @@ func (h *Handler) attach(ctx context.Context, conn *control.Conn, agent string, 
 	attach, ok := m.(*control.Attach)
 	switch {
 	case ctx.Err() != nil, errors.Is(err, io.EOF):
-		conn.Close()
-		return
+		return ticket, errGone
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		err = errors.New("it brought no ticket in time")
-	case err == nil && !ok:
-		err = errors.New("it did not begin with a ticket")
-	case err == nil:
-		conn.SetDeadline(time.Time{})
-		err = h.Agents.Attach(attach.Ticket, agent, conn)
+		return ticket, errors.New("it brought no ticket in time")
+	case err != nil:
+		return ticket, err
+	case !ok:
+		return ticket, errors.New("it did not begin with a ticket")
 	}
-	if err != nil {
-		conn.Close()
-		h.refused(c, agent, err)
-	}
+	return attach.Ticket, conn.SetDeadline(time.Time{})
 }
 
 // Plain is the handler of a listener for data connections without TLS.
@@ -207,5 +225,5 @@ func (p Plain) Serve(ctx context.Context, c *listen.Client) {
 		c.Reset()
 		return
 	}
-	p.attach(ctx, control.ServerData(c.Conn), "", c)
+	p.attach(ctx, c.Conn, "", c)
 }

@@ -170,7 +170,7 @@ func openWith(t *testing.T, change func(*port)) *port {
 		Listener: &gateway.Listener{Name: "web", Protocol: "https"},
 		Agents:   link.NewAgents(),
 		Links:    publisher{},
-		Peer: func(ctx context.Context, c *x509.Certificate) (Peer, error) {
+		Peer: func(ctx context.Context, c *x509.Certificate) (*Peer, error) {
 			ctx, cancel := context.WithCancelCause(ctx)
 			stop := context.AfterFunc(inForce, func() { cancel(context.Cause(inForce)) })
 			subject, serial, err := authority.ParsePeer(c)
@@ -180,7 +180,7 @@ func openWith(t *testing.T, change func(*port)) *port {
 			if err != nil {
 				cancel(nil)
 			}
-			return Peer{Agent: subject.Name, Serial: serial, InForce: ctx, Release: func() { stop(); cancel(nil) }}, err
+			return &Peer{Agent: subject.Name, Serial: serial, InForce: ctx, Release: func() { stop(); cancel(nil) }}, err
 		},
 		Version: "server 1",
 		DataAt:  func(agent string) (string, bool) { return "127.0.0.1:1", agent == "plain" },
