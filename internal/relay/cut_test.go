@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -63,6 +65,68 @@ func expectCut(t *testing.T, l *line) {
 			t.Errorf("read: %v; want a reset", err)
 		}
 	}
+}
+
+// A piped stream is in memory.
+type piped struct{ net.Conn }
+
+func (piped) CloseWrite() error { return nil }
+
+// A closable stream reads an end once it is closed, as a socket does that was reset if a write has taken the error.
+type closable struct {
+	piped
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (c *closable) Read([]byte) (int, error) {
+	<-c.closed
+	return 0, io.EOF
+}
+
+func (c *closable) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.piped.Close()
+}
+
+// A faithful stream notes whether its direction was ended in order. It is closed late.
+type faithful struct {
+	piped
+	ended  atomic.Bool
+	client *closable
+}
+
+func (f *faithful) CloseWrite() error {
+	f.ended.Store(true)
+	return nil
+}
+
+// SetLinger is called when the stream is about to be reset; the client was, before.
+func (f *faithful) SetLinger(int) error {
+	<-f.client.closed
+	synctest.Wait() // what comes of that has come
+	return nil
+}
+
+// What the cut of a session does to one side is no end in order to the other one.
+func TestCutEndsNothingInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, _ := net.Pipe()
+		there, _ := net.Pipe()
+		client := &closable{piped: piped{near}, closed: make(chan struct{})}
+		service := &faithful{piped: piped{there}, client: client}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		go func() {
+			synctest.Wait()
+			cancel(errors.New("cut"))
+		}()
+		if end := Join(ctx, client, service, new(Counters), Options{}); end.Cause != "cut" {
+			t.Errorf("ended by %q", end.Cause)
+		}
+		if service.ended.Load() {
+			t.Error("the service was told that the client has ended in order")
+		}
+	})
 }
 
 func TestCutByCancel(t *testing.T) {

@@ -140,7 +140,7 @@ func (s *session) endOf(from, to *peer) {
 		s.broke(from, err)
 		return
 	}
-	if to.refusal() != nil {
+	if s.isOver() || to.refusal() != nil { // a cut has closed from, perhaps before it was looked at: its end may be none
 		return
 	}
 	if err := to.closeWrite(); err != nil {
