@@ -80,7 +80,7 @@ func tool(t *testing.T, name, mend string) string {
 // runTool runs a command with an input and returns its output.
 func runTool(t *testing.T, input io.Reader, name string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*live.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*live.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	var said, complained bytes.Buffer
@@ -107,7 +107,7 @@ func TestCurlThroughProxy(t *testing.T) {
 	os.WriteFile(filepath.Join(o.dir, "authority.pem"), []byte(o.cli(t, "", "certificate", "authority")+"\n"), 0o600)
 	token := o.token(t, "curly")
 	for _, listener := range []string{"plain", "web"} {
-		common := []string{"-sS", "--max-time", "30", "-p", "-x", o.proxy(listener), "--proxy-cacert", filepath.Join(o.dir, "authority.pem")}
+		common := []string{"-sS", "--max-time", "120", "-p", "-x", o.proxy(listener), "--proxy-cacert", filepath.Join(o.dir, "authority.pem")}
 		for _, credentials := range [][]string{
 			{"--proxy-user", "curly:" + token}, {"--proxy-user", ":" + token},
 			{"--proxy-header", "Proxy-Authorization: Bearer " + token},

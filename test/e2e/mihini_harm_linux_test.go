@@ -266,7 +266,9 @@ func listenInPieces(t *testing.T, f *field, dial func() *linkEnd) {
 	serves(t, end, c, id)
 }
 
-func listenLate(t *testing.T, f *field, _ func() *linkEnd) { dialLink(t, f.Addresses["hasty"]).expectEnd(t) }
+func listenLate(t *testing.T, f *field, _ func() *linkEnd) {
+	dialLink(t, f.Addresses["hasty"]).expectEnd(t)
+}
 
 func listenNotFirst(t *testing.T, _ *field, dial func() *linkEnd) {
 	end := dial()

@@ -86,7 +86,7 @@ func TestWebsiteCurl(t *testing.T) {
 	writeFile(t, filepath.Join(o.dir, "sent"), sent)
 	for _, listener := range []string{"plain", "web"} {
 		with := func(args ...string) []string {
-			return append([]string{"-sS", "--max-time", "60", "-x", o.proxy(listener), "--proxy-cacert", filepath.Join(o.dir, "authority.pem")}, args...)
+			return append([]string{"-sS", "--max-time", "120", "-x", o.proxy(listener), "--proxy-cacert", filepath.Join(o.dir, "authority.pem")}, args...)
 		}
 		me := []string{"--proxy-user", "curly:" + token}
 		pages := with(append(me, "http://site/1", "http://Site:8080/2", "http://site/3")...)
@@ -133,7 +133,7 @@ opener = urllib.request.build_opener(
     urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=authority)))
 for target in targets:
     try:
-        print(opener.open(target, data=b"x" * 100000, timeout=60).read().decode())
+        print(opener.open(target, data=b"x" * 100000, timeout=120).read().decode())
     except urllib.error.HTTPError as e:
         print(e.code, e.headers["Proxy-Status"].split(";")[1].strip())
 `

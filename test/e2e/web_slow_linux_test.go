@@ -46,8 +46,9 @@ func TestWebSlow(t *testing.T) {
 	if !eventually(func() bool { return countDescriptors(t, s.Server) <= descriptors }) {
 		t.Errorf("%d descriptors have become %d", descriptors, countDescriptors(t, s.Server))
 	}
-	lines := live.Select(s.Output(), live.Equal("reason", "timeout"))
-	if len(lines) != 1 {
+	timeout := live.Equal("reason", "timeout")
+	awaitLog(t, s.Server, timeout)
+	if lines := live.Select(s.Output(), timeout); len(lines) != 1 {
 		t.Errorf("the log has %d lines for handshakes that were not ended in time", len(lines))
 	}
 }
