@@ -48,7 +48,7 @@ func TestAgentsReturn(t *testing.T) {
 	t.Logf("%d agents are back after %v, %v handshakes were refused; others were served %d times, the slowest after %v",
 		len(s.names), last.Sub(begun), (&site{s.office}).refusals(t, "web", "source"), o.served, o.slowest)
 	expectSoon(t, "all agents are back", last, begun, allBackAgain)
-	expectSoon(t, "others are served", begun.Add(o.slowest), begun, servedWithin)
+	expectPromptly(t, "others are served", begun.Add(o.slowest), begun, servedWithin)
 	o.session.Close()
 	if !eventually(func() bool { return held() <= before }) {
 		t.Errorf("the server held %d descriptors, now %d", before, held())

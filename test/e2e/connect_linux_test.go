@@ -217,6 +217,7 @@ func (c *caller) connectH1(t *testing.T, target string) (io.WriteCloser, io.Read
 func TestConnectRevocation(t *testing.T) {
 	t.Parallel()
 	o := newTunnelOffice(t)
+	var took []time.Duration
 	bystander := o.tunnels(t, "bystander", []*caller{o.caller(t, "h2", o.token(t, "bystander"))})[0]
 	for _, test := range []struct {
 		user   string
@@ -234,14 +235,17 @@ func TestConnectRevocation(t *testing.T) {
 		o.cli(t, "", test.revoke(id)...)
 		done := time.Now()
 		for _, u := range tunnels {
-			expectSoon(t, test.end+" over "+u.protocol, u.ended(t), done, revocationLimit)
+			at := u.ended(t)
+			took = append(took, at.Sub(done))
+			expectPromptly(t, test.end+" over "+u.protocol, at, done, revocationLimit)
 		}
 		o.expectRecords(t, len(tunnels), live.Equal("event", "close"), live.Equal("user", test.user), live.Equal("end", test.end))
 	}
 	bystander.works(t)
+	expectMost(t, "the ends of streams", took, revocationLimit)
 
 	o.token(t, "expires") // makes the user
-	short, err := o.admin(t).AddToken(t.Context(), api.NewToken{User: "expires", Lifetime: api.Duration(5 * time.Second)})
+	short, err := o.admin(t).AddToken(t.Context(), api.NewToken{User: "expires", Lifetime: api.Duration(15 * time.Second)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +272,7 @@ func TestConnectCutOnReload(t *testing.T) {
 				t.Errorf("reload: exit status %d: %s", status, out)
 			}
 			for _, u := range going {
-				expectSoon(t, "the session over "+u.protocol+" is cut", u.ended(t), done, revocationLimit)
+				expectPromptly(t, "the session over "+u.protocol+" is cut", u.ended(t), done, revocationLimit)
 			}
 			for _, u := range staying {
 				u.works(t)
