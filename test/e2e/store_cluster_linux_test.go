@@ -35,14 +35,13 @@ func TestStoreCluster(t *testing.T) {
 	b := west.bystander(t)
 
 	const password = "correct horse battery staple"
-	if _, err := west.admin(t).AddUser(t.Context(), api.NewUser{Name: "ada", Password: password}); err != nil {
-		t.Fatal(err)
-	}
+	west.addUser(t, api.NewUser{Name: "ada", Password: password})
 	expectUser(t, east, "ada")
-	grant, err := east.bearer(t, "").Login(t.Context(), api.Login{User: "ada", Password: password})
-	if err != nil {
-		t.Fatal(err)
-	}
+	var grant api.Grant
+	stored(t, func() (err error) {
+		grant, err = east.bearer(t, "").Login(t.Context(), api.Login{User: "ada", Password: password})
+		return err
+	})
 	if !eventually(func() bool { _, err := west.bearer(t, grant.Secret).Me(t.Context()); return err == nil }) {
 		t.Error("a token of one server is not known to the other")
 	}
@@ -72,9 +71,10 @@ func TestStoreCluster(t *testing.T) {
 		t.Fatal("with the store again, no user can be added")
 	}
 	expectUser(t, west, "eve")
-	if _, err := west.bearer(t, "").Login(t.Context(), api.Login{User: "ada", Password: password}); err != nil {
-		t.Error(err)
-	}
+	stored(t, func() error {
+		_, err := west.bearer(t, "").Login(t.Context(), api.Login{User: "ada", Password: password})
+		return err
+	})
 	b.goesOn(t)
 	east.hasOnce(t, west)
 	west.hasOnce(t, east)
@@ -139,9 +139,7 @@ func expectRevoked(t *testing.T, at, elsewhere *site) {
 			t.Fatal("the token is not known elsewhere")
 		}
 		follower := caller.follow(t, "ada", "")
-		if err := at.admin(t).RemoveToken(t.Context(), grant.ID); err != nil {
-			t.Fatal(err)
-		}
+		stored(t, func() error { return at.admin(t).RemoveToken(t.Context(), grant.ID) })
 		revoked := time.Now()
 		follower.awaitEnd(t)
 		took = append(took, time.Since(revoked))
