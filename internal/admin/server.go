@@ -21,8 +21,8 @@ func newServer(listener net.Listener, handler http.Handler, log *slog.Logger) *S
 		listener: listener,
 		http: &http.Server{
 			Handler:           handler,
-			ReadHeaderTimeout: 5 * time.Second,
-			ReadTimeout:       10 * time.Second,
+			ReadHeaderTimeout: 10 * time.Second,
+			ReadTimeout:       20 * time.Second,
 			WriteTimeout:      time.Minute,
 			MaxHeaderBytes:    16 << 10,
 			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
 
 	"jackfield/internal/link/control"
@@ -97,7 +98,7 @@ func (l *link) receive() error {
 		l.conn.SetReadDeadline(time.Now().Add(control.SilenceLimit))
 		m, err := l.conn.Receive()
 		switch {
-		case errors.Is(err, os.ErrDeadlineExceeded):
+		case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT): // keepAlive takes as long
 			return errSilent
 		case err != nil:
 			return err

@@ -19,7 +19,7 @@ import (
 const demoAgent = "edge-7"
 
 // How long the demo's agent may take to come.
-const demoAgentPatience = 10 * time.Second
+const demoAgentPatience = 30 * time.Second
 
 // joinAgent does what "agent enroll" and "agent join" do, and returns the agent, which is to be run.
 func (d *demo) joinAgent(ctx context.Context, server *api.Client) (run func(context.Context), err error) {

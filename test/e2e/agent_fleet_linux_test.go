@@ -274,7 +274,7 @@ func settled[T comparable](look func() T) T {
 		if same++; now != last {
 			last, same = now, 0
 		}
-		return same == 10
+		return same == 20
 	})
 	return last
 }

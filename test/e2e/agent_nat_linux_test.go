@@ -142,7 +142,7 @@ func TestAgentBehindNAT(t *testing.T) {
 			t.Errorf("ssh by %s: %v: %s; %d bytes came back; %q follows", name, err, complaint.String(), len(out)-len(rest), brief(rest))
 		}
 	}
-	if out, err := s.client.command("curl", "-sSf", "--max-time", "30", "http://203.0.113.1:8002/page").Output(); err != nil || !bytes.Equal(out, page) {
+	if out, err := s.client.command("curl", "-sSf", "--max-time", "120", "http://203.0.113.1:8002/page").Output(); err != nil || !bytes.Equal(out, page) {
 		t.Errorf("HTTP: %v, %s", err, brief(out))
 	}
 	began := time.Now()

@@ -40,7 +40,7 @@ func TestAgentRemoved(t *testing.T) {
 	if how, err := c.readEnd(); how != "RST" {
 		t.Errorf("the session ended with %q, %v", how, err)
 	}
-	expectSoon(t, "the session's end", time.Now(), done, revocationLimit)
+	expectPromptly(t, "the session's end", time.Now(), done, revocationLimit)
 	f.refuses(t, "echo", "service not available")
 	f.audited(t, 1, live.Equal("event", "close"), live.Equal("route", "agent edge"), live.Equal("service", ""),
 		live.Match("end", regexp.MustCompile("removed|revoked")))

@@ -28,7 +28,7 @@ type client struct {
 	reset bool // before we had noticed that we were connected; then there is no connection
 }
 
-// connect dials. Nothing on the connection may take longer than a test has patience for.
+// connect dials. Nothing on the connection may take longer than a test has patience for, beginning now; see endure.
 func connect(address string) (*client, error) {
 	conn, err := net.DialTimeout("tcp", address, live.Patience)
 	if errors.Is(err, syscall.ECONNRESET) {
@@ -37,8 +37,12 @@ func connect(address string) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &client{TCPConn: conn.(*net.TCPConn)}, conn.SetDeadline(time.Now().Add(live.Patience))
+	c := &client{TCPConn: conn.(*net.TCPConn)}
+	return c, c.endure()
 }
+
+// endure has patience begin anew.
+func (c *client) endure() error { return c.SetDeadline(time.Now().Add(live.Patience)) }
 
 func (c *client) close() {
 	if !c.reset {
@@ -101,7 +105,11 @@ func endClient(ts *testscript.TestScript, neg bool, args []string) {
 
 func ended(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, args, 2, 2, "ended NAME FIN|RST")
-	how, err := stateOf(ts).clients[args[0]].readEnd()
+	c := stateOf(ts).clients[args[0]]
+	if !c.reset {
+		ts.Check(c.endure())
+	}
+	how, err := c.readEnd()
 	ts.Check(err)
 	if how != args[1] {
 		ts.Fatalf("%s ended with %s", args[0], how)
@@ -113,6 +121,7 @@ func named(ts *testscript.TestScript, name string) *client {
 	if c == nil || c.reset {
 		ts.Fatalf("there is no client %q", name)
 	}
+	ts.Check(c.endure())
 	return c
 }
 

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"jackfield/test/live"
 )
@@ -42,7 +43,8 @@ func greet(t *testing.T, r *toolRun, p program, conns <-chan *net.TCPConn) *net.
 	var service *net.TCPConn
 	select {
 	case service = <-conns:
-	case <-t.Context().Done():
+	case <-time.After(live.Patience):
+		t.Fatal("the service is not reached")
 	}
 	heard := make([]byte, 5)
 	if _, err := io.ReadFull(service, heard); err != nil || string(heard) != "hello" {

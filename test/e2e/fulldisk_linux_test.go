@@ -44,8 +44,9 @@ func TestFullDisk(t *testing.T) {
 	}
 	say(t, before, "hello")
 	expect(t, before, "hello")
-	complaints := live.Select(s.Output(), live.Equal("level", "ERROR"), live.Equal("msg", "audit log cannot be written: new sessions are refused"))
-	if len(complaints) != 1 {
+	complaint := []live.Test{live.Equal("level", "ERROR"), live.Equal("msg", "audit log cannot be written: new sessions are refused")}
+	awaitLog(t, s, complaint...)
+	if complaints := live.Select(s.Output(), complaint...); len(complaints) != 1 {
 		t.Errorf("the log complains %d times", len(complaints))
 	}
 	if err := before.CloseWrite(); err != nil {

@@ -46,6 +46,11 @@ data_dir = "data"
 listener "mux" {
   protocol     = "tcpmux"
   listen       = "127.0.0.1:0"
+  name_timeout = "1m"
+}
+listener "hasty" {
+  protocol     = "tcpmux"
+  listen       = "127.0.0.1:0"
   name_timeout = "3s"
 }
 listener "patient" {
@@ -79,7 +84,7 @@ service "cat" {
 }
 service "sleeps" {
   listeners = ["mux"]
-  command   = ["/bin/sleep", "2"]
+  command   = ["/bin/sh", "-c", "until test -e \"$0\"; do sleep 0.1; done", env("awake")]
 }
 service "closes-all" {
   listeners = ["mux"]
@@ -125,7 +130,7 @@ func startHarmless(t *testing.T) *live.Server {
 	if err := os.WriteFile(filepath.Join(dir, "jackfield.hcl"), []byte(harmlessConfig), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var environment []string
+	environment := []string{"awake=" + filepath.Join(dir, "awake")}
 	for _, name := range []string{"reply", "closes", "deaf"} {
 		address, stop, err := startBackend(backends[name])
 		if err != nil {
@@ -187,7 +192,7 @@ func saying(input, answer string) func(*testing.T, *live.Server) {
 }
 
 func oneByteAtATime(t *testing.T, s *live.Server) {
-	c := open(t, s, "mux")
+	c := open(t, s, "hasty")
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	answered := make(chan error, 1)
@@ -284,7 +289,7 @@ func serviceThatNeverReads(t *testing.T, s *live.Server) {
 	c.Close()
 }
 
-// programThatNeverReads ends by itself: it does not notice that its client has gone.
+// programThatNeverReads ends by itself, once a file is there: it does not notice that its client has gone.
 func programThatNeverReads(t *testing.T, s *live.Server) {
 	c := open(t, s, "mux")
 	say(t, c, "sleeps\r\n")
@@ -296,6 +301,7 @@ func programThatNeverReads(t *testing.T, s *live.Server) {
 	}
 	c.SetLinger(0)
 	c.Close()
+	writeFile(t, fmt.Sprintf("/proc/%d/cwd/awake", s.PID()), "")
 }
 
 // running has the client wait for a program's answer and its end.

@@ -22,8 +22,9 @@ type mapperFault struct {
 	try     string // a line that "jackfield mapper try" prints, as a pattern
 }
 
-// The timeouts: one that is waited for, and one that must not be the reason.
-const soon, late = "4s", "25s"
+// The timeouts: one that is waited for; one that is waited for once the program has said something, which takes a busy machine a
+// while; and one that must not be the reason.
+const soon, later, late = "4s", "15s", "1m"
 
 var mapperFaults = []mapperFault{
 	{"version 0", late, `^bad version "0": it must be a number from 1 on$`, `version:0 .*bad version`},
@@ -50,8 +51,8 @@ var mapperFaults = []mapperFault{
 	{"exit 1", late, `^the application failed: exit status 1$`, `exit status 1`},
 	{"killed", late, `^the application failed: signal: killed$`, `signal: killed`},
 	{"silent", soon, `^no (version|answer) within 4s$`, `denied: no version within 4s$`},
-	{"silent after version", soon, `^no answer within 4s$`, ""},
-	{"never exits", soon, `within 4s$`, `denied: an answer, but no end of the program within 4s`},
+	{"silent after version", later, `^no answer within 15s$`, ""},
+	{"never exits", later, `within 15s$`, `denied: an answer, but no end of the program within 15s`},
 	{"closes stdin", soon, `within 4s$`, ""},
 	{"closes stdin and answers", late, `^the application closed its standard input before all was written`, ""},
 	{"stubborn", soon, `within 4s$`, ""},
@@ -162,7 +163,7 @@ func othersAreServed(t *testing.T, s *live.Server) {
 // TestMapperKilled kills a program while it decides.
 func TestMapperKilled(t *testing.T) {
 	t.Parallel()
-	config := strings.ReplaceAll(faultsConfig(), `"`+soon+`"`, `"`+late+`"`)
+	config := strings.NewReplacer(`"`+soon+`"`, `"`+late+`"`, `"`+later+`"`, `"`+late+`"`).Replace(faultsConfig())
 	s, dir, mark := serveMapper(t, config)
 	for _, test := range []struct{ name, reason string }{
 		{"silent", `^no version`},

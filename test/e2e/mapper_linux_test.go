@@ -185,12 +185,12 @@ service "open" {
 }
 mapper "corp" {
 ` + mapperProgram + `]
-  timeout = "25s"
+  timeout = "1m"
 }
 mapper "frank" {
 ` + mapperProgram + `]
   show_reason = true
-  timeout     = "25s"
+  timeout     = "1m"
 }
 `
 
@@ -225,7 +225,7 @@ func TestMapperDecides(t *testing.T) {
 			if out, status := reload(t, dir, config); status != 0 {
 				t.Fatal(out)
 			}
-			before := len(auditLines(t, dir))
+			before := len(decisions(t, dir))
 			say := "hello"
 			if test.listener == "mux" {
 				say = test.service + "\r\nhello"
@@ -235,19 +235,25 @@ func TestMapperDecides(t *testing.T) {
 				t.Errorf("the answer is %q, %v", answer, err)
 			}
 			by := map[string]string{"office": "mapper.corp", "vault": "mapper.corp", "frank": "mapper.frank"}[test.service]
-			checkDecision(t, nextAudit(t, dir, before), test.service, by, test.reason)
+			checkDecision(t, nextDecision(t, dir, before), test.service, by, test.reason)
 		})
 	}
 	awaitNoMapper(t, mark)
 }
 
-// nextAudit waits for the next record.
-func nextAudit(t *testing.T, dir string, before int) live.Line {
+// decisions are the records of what was let in or refused. (Those of what has ended may come a moment later.)
+func decisions(t *testing.T, dir string) []live.Line {
 	t.Helper()
-	if !eventually(func() bool { return len(auditLines(t, dir)) > before }) {
+	return auditLines(t, dir, live.Match("event", regexp.MustCompile("^(open|refuse)$")))
+}
+
+// nextDecision waits for the next one.
+func nextDecision(t *testing.T, dir string, before int) live.Line {
+	t.Helper()
+	if !eventually(func() bool { return len(decisions(t, dir)) > before }) {
 		t.Fatal("the audit knows nothing of it")
 	}
-	return auditLines(t, dir)[before]
+	return decisions(t, dir)[before]
 }
 
 func checkDecision(t *testing.T, record live.Line, service, by, reason string) {

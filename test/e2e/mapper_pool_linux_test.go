@@ -60,7 +60,7 @@ func openedBy(t *testing.T, s *live.Server, dir, source string) (pid int) {
 // TestMapperWarm has a process wait before anybody asks, and follow what the configuration says.
 func TestMapperWarm(t *testing.T) {
 	t.Parallel()
-	config := poolConfig + `, "names itself", env("MARK")]` + "\n  warm = 1\n}\n"
+	config := poolConfig + `, "names itself", env("MARK")]` + "\n  timeout = \"1m\"\n  warm = 1\n}\n"
 	s, dir, mark := serveMapper(t, config)
 	first := awaitMapper(t, mark, "corp")
 	if pid := openedBy(t, s, dir, "127.0.0.1"); pid != first {
@@ -115,7 +115,7 @@ func commandLine(pid int) string {
 // TestMapperStops stops a server while a program waits that does not end with its input.
 func TestMapperStops(t *testing.T) {
 	t.Parallel()
-	s, _, mark := serveMapper(t, poolConfig+`, "silent after version"]`+"\n  warm = 1\n}\n")
+	s, _, mark := serveMapper(t, poolConfig+`, "silent after version"]`+"\n  timeout = \"1m\"\n  warm = 1\n}\n")
 	hangs := func() bool { _, err := os.Stat(filepath.Join(mark, "silent after version")); return err == nil }
 	if !eventually(hangs) {
 		t.Fatal("no program waits")
@@ -132,7 +132,7 @@ func TestMapperStops(t *testing.T) {
 // TestMapperDies kills the process that waits. Another one takes its place, and nobody is denied.
 func TestMapperDies(t *testing.T) {
 	t.Parallel()
-	s, dir, mark := serveMapper(t, poolConfig+`, "names itself", env("MARK")]`+"\n  warm = 1\n}\n")
+	s, dir, mark := serveMapper(t, poolConfig+`, "names itself", env("MARK")]`+"\n  timeout = \"1m\"\n  warm = 1\n}\n")
 	first := awaitMapper(t, mark, "corp")
 	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -150,7 +150,7 @@ func TestMapperDies(t *testing.T) {
 // TestMapperCache keeps answers for a time, each for the questions that are the same.
 func TestMapperCache(t *testing.T) {
 	t.Parallel()
-	s, dir, mark := serveMapper(t, poolConfig+`, "names itself"]`+"\n  cache = \"1h\"\n}\n")
+	s, dir, mark := serveMapper(t, poolConfig+`, "names itself"]`+"\n  timeout = \"1m\"\n  cache = \"1h\"\n}\n")
 	first := openedBy(t, s, dir, "127.0.0.1")
 	for range 3 {
 		if pid := openedBy(t, s, dir, "127.0.0.1"); pid != first {
@@ -167,7 +167,7 @@ func TestMapperCache(t *testing.T) {
 	}
 
 	// A short time passes.
-	if out, status := reload(t, dir, poolConfig+`, "names itself"]`+"\n  cache = \"1s\"\n}\n"); status != 0 {
+	if out, status := reload(t, dir, poolConfig+`, "names itself"]`+"\n  timeout = \"1m\"\n  cache = \"1s\"\n}\n"); status != 0 {
 		t.Fatal(out)
 	}
 	kept := openedBy(t, s, dir, "127.0.0.1")
@@ -183,7 +183,7 @@ func TestMapperCache(t *testing.T) {
 func TestMapperFlood(t *testing.T) {
 	t.Parallel()
 	clients, most := 500, 4
-	config := poolConfig + fmt.Sprintf(`, "slow"]`+"\n  timeout = \"5s\"\n  max_processes = %d\n}\n", most)
+	config := poolConfig + fmt.Sprintf(`, "slow"]`+"\n  timeout = \"10s\"\n  max_processes = %d\n}\n", most)
 	s, _, mark := serveMapper(t, config)
 	descriptors := countDescriptors(t, s)
 
@@ -257,7 +257,7 @@ func TestMapperBatch(t *testing.T) {
 	const clients = 5
 	config := strings.Replace(poolConfig, `HOUR = "12"`, `LATCH = "${env("MARK")}/latch"`, 1)
 	s, dir, mark := serveMapper(t, config+`, "first of many"]`+
-		fmt.Sprintf("\n  timeout = \"25s\"\n  max_processes = 1\n  batch = %d\n}\n", clients))
+		fmt.Sprintf("\n  timeout = \"1m\"\n  max_processes = 1\n  batch = %d\n}\n", clients))
 	asking := make([]*client, clients)
 	for i := range asking {
 		asking[i] = open(t, s, "mux")

@@ -212,7 +212,9 @@ func TestHalfClose(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer stop()
-		f := newField(t, strings.ReplaceAll(fieldConfig, "svc.example:7777", service))
+		// The device knows no half-close: the longer the server waits, the longer the answer may take.
+		config := strings.Replace(fieldConfig, `listeners = ["odd"]`, `listeners = ["odd"]`+"\n  close_delay = \"1m\"", 1)
+		f := newField(t, strings.ReplaceAll(config, "svc.example:7777", service))
 		startOriginal(t, f.Addresses["odd"])
 		f.awaitDevice(t, "odd", 1)
 		f.request(t, clients, "odd")

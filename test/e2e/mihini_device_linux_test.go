@@ -40,7 +40,7 @@ listener "field" {
 listener "odd" {
   protocol       = "mihini"
   listen         = "127.0.0.1:0"
-  listen_timeout = "3s"
+  listen_timeout = "1m"
 }
 device "meter" {
   listeners   = ["field"]

@@ -55,6 +55,14 @@ device "elsewhere" {
   listeners = ["named"]
   from      = ["192.0.2.1"]
 }
+listener "hasty" {
+  protocol       = "mihini"
+  listen         = "127.0.0.1:0"
+  listen_timeout = "3s"
+}
+device "late" {
+  listeners = ["hasty"]
+}
 `)
 	f.check(t)
 	for _, h := range linkHarms {
@@ -258,7 +266,9 @@ func listenInPieces(t *testing.T, f *field, dial func() *linkEnd) {
 	serves(t, end, c, id)
 }
 
-func listenLate(t *testing.T, _ *field, dial func() *linkEnd) { dial().expectEnd(t) }
+func listenLate(t *testing.T, f *field, _ func() *linkEnd) {
+	dialLink(t, f.Addresses["hasty"]).expectEnd(t)
+}
 
 func listenNotFirst(t *testing.T, _ *field, dial func() *linkEnd) {
 	end := dial()

@@ -125,7 +125,7 @@ func TestBehindNAT(t *testing.T) {
 	})
 	t.Run("HTTP by port", func(t *testing.T) {
 		f.eventuallyOpen(t, internet, "8002")
-		out, err := internet.command("curl", "-sSf", "--max-time", "30", "http://127.0.0.1:8002/page").Output()
+		out, err := internet.command("curl", "-sSf", "--max-time", "120", "http://127.0.0.1:8002/page").Output()
 		if err != nil || !bytes.Equal(out, page) {
 			t.Errorf("%v, %s", err, brief(out))
 		}

@@ -48,8 +48,9 @@ func TestServerHarmless(t *testing.T) {
 			if h.says != "" && (!eventually(func() bool { return len(said()) >= h.times }) || len(said()) != h.times) {
 				t.Errorf("%d lines of %q were expected:\n%s", h.times, h.says, device.Output()[before:])
 			}
-			if warned := live.Select(device.Output()[before:], live.Equal("level", "WARN")); len(warned) != h.times {
-				t.Errorf("the log says %v", warned)
+			warned := func() []live.Line { return live.Select(device.Output()[before:], live.Equal("level", "WARN")) }
+			if !eventually(func() bool { return len(warned()) >= h.times }) || len(warned()) != h.times {
+				t.Errorf("the log says %v", warned())
 			}
 			if !eventually(func() bool { return countDescriptors(t, &live.Server{Process: device}) <= descriptors }) {
 				t.Errorf("%d descriptors were open, now there are %d", descriptors, countDescriptors(t, &live.Server{Process: device}))

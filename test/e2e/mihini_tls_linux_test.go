@@ -104,11 +104,11 @@ func TestDeviceWithTLS(t *testing.T) {
 	f.cli(t, "", "certificate", "revoke", f.meterSerial)
 	done := time.Now()
 	awaitLog(t, f.Server, live.Equal("msg", "device gone"), live.Equal("device", "meter"))
-	expectSoon(t, "the link is cut", time.Now(), done, revocationLimit)
+	expectPromptly(t, "the link is cut", time.Now(), done, revocationLimit)
 	if ended := <-said; !strings.Contains(ended, "reset") {
 		t.Errorf("the session through the link ended with %q", ended)
 	}
-	expectSoon(t, "the session through it is cut", time.Now(), done, revocationLimit)
+	expectPromptly(t, "the session through it is cut", time.Now(), done, revocationLimit)
 	f.expectRecords(t, 1, live.Equal("event", "close"), live.Equal("route", "link meter"), live.Match("end", regexp.MustCompile("revoked")))
 	f.expectRecords(t, 1, live.Equal("path", "/api/v1/certificates/{serial}"), live.Equal("target", "certificate "+f.meterSerial))
 

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -296,5 +297,20 @@ func expectSoon(t *testing.T, what string, at, since time.Time, limit time.Durat
 	t.Helper()
 	if late := at.Sub(since); late > limit {
 		t.Errorf("%s: after %v, not within %v", what, late, limit)
+	}
+}
+
+// expectPromptly is expectSoon for what takes next to nothing, when nobody else needs the machine at that moment.
+func expectPromptly(t *testing.T, what string, at, since time.Time, limit time.Duration) {
+	t.Helper()
+	expectSoon(t, what, at, since, limit+live.Lateness())
+}
+
+// expectMost wants most of what happened to have taken no longer than the limit. It may have been others who were late now and then.
+func expectMost(t *testing.T, what string, took []time.Duration, limit time.Duration) {
+	t.Helper()
+	slices.Sort(took)
+	if len(took) == 0 || took[len(took)/2] > limit {
+		t.Errorf("%s: not most of them within %v, but after %v", what, limit, took)
 	}
 }

@@ -20,6 +20,7 @@ func TestRevocation(t *testing.T) {
 	o := newOffice(t, officeConfig)
 	bystander := o.caller(t, "h2", o.token(t, "bystander")).follow(t, "bystander", "")
 	o.cli(t, "", "backup", "early.backup")
+	var took []time.Duration
 	for _, test := range []struct {
 		name, user string
 		revoke     func(id string) []string // the command; the id is of the token or the certificate
@@ -52,12 +53,13 @@ func TestRevocation(t *testing.T) {
 				if !eventually(func() bool { return c.isRefused(t) }) {
 					t.Errorf("over %s calls are still answered", c.protocol)
 				}
-				expectSoon(t, "calls are refused over "+c.protocol, time.Now(), done, revocationLimit)
+				expectPromptly(t, "calls are refused over "+c.protocol, time.Now(), done, revocationLimit)
 				last := followers[i].awaitEnd(t)
-				expectSoon(t, "the stream's end over "+c.protocol, last.at, done, revocationLimit)
+				expectPromptly(t, "the stream's end over "+c.protocol, last.at, done, revocationLimit)
 				if !regexp.MustCompile(test.reason).MatchString(last.Reason) {
 					t.Errorf("over %s the stream ended because %q, not %q", c.protocol, last.Reason, test.reason)
 				}
+				took = append(took, last.at.Sub(done))
 				t.Logf("over %s the stream ended %v after the command: %s", c.protocol, last.at.Sub(done), last.Reason)
 			}
 			o.expectRecords(t, len(callers), live.Equal("path", "/api/v1/events"), live.Equal("user", test.user),
@@ -69,6 +71,8 @@ func TestRevocation(t *testing.T) {
 			}
 		})
 	}
+
+	expectMost(t, "the ends of streams", took, revocationLimit)
 
 	// Who is enabled again, is known by the same token.
 	callers, _ := o.callersOf(t, "edna", false)
@@ -139,7 +143,7 @@ func TestCutOnReload(t *testing.T) {
 		if e.how != "RST" {
 			t.Errorf("the session by %s ended with %q, %v", listener, e.how, e.err)
 		}
-		expectSoon(t, "the session by "+listener+" is cut", e.at, done, revocationLimit)
+		expectPromptly(t, "the session by "+listener+" is cut", e.at, done, revocationLimit)
 		t.Logf("the session by %s was cut %v after the reload", listener, e.at.Sub(done))
 		o.expectRecords(t, 1, live.Equal("event", "close"), live.Equal("listener", listener),
 			live.Match("source", regexp.MustCompile(`^127\.0\.0\.2:`)), live.Match("end", regexp.MustCompile("forbid")))

@@ -41,6 +41,7 @@ func TestNotify(t *testing.T) {
 	}
 	signalServer(t, s, syscall.SIGTERM)
 	states.expect(t, "^STOPPING=1$")
+	go states.readOn() // the server waits for whoever lets too many states pile up
 	if err := s.Stop(syscall.Signal(0)); err != nil {
 		t.Error(err)
 	}
@@ -98,6 +99,16 @@ func (n *notifySocket) read(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return string(buffer[:size])
+}
+
+// readOn reads until the socket is closed.
+func (n *notifySocket) readOn() {
+	n.conn.SetReadDeadline(time.Time{})
+	for buffer := make([]byte, 4096); ; {
+		if _, err := n.conn.Read(buffer); err != nil {
+			return
+		}
+	}
 }
 
 func monotonicMicroseconds(t *testing.T) int64 {

@@ -70,7 +70,7 @@ func TestWebHarmless(t *testing.T) {
 				t.Run("harm", func(t *testing.T) { h.do(t, s) }) // its clients are gone after it
 			})
 			b.goesOn(t)
-			if h.reason != "" && s.refusals(t, "web", h.reason) <= refused {
+			if h.reason != "" && !eventually(func() bool { return s.refusals(t, "web", h.reason) > refused }) {
 				t.Errorf("no refusal for the reason %q is counted", h.reason)
 			}
 			if !eventually(func() bool {
@@ -101,8 +101,9 @@ func (s *site) checkRefusals(t *testing.T, in time.Duration, reasons ...string) 
 	t.Helper()
 	most := 1 + int(in/(10*time.Second))
 	for _, reason := range reasons {
-		lines := live.Select(s.Output(), live.Equal("level", "INFO"), live.Equal("reason", reason))
-		if len(lines) == 0 || len(lines) > most {
+		told := []live.Test{live.Equal("level", "INFO"), live.Equal("reason", reason)}
+		awaitLog(t, s.Server, told...)
+		if lines := live.Select(s.Output(), told...); len(lines) > most {
 			t.Errorf("the log has %d lines for the reason %q, and not 1 to %d", len(lines), reason, most)
 		}
 	}

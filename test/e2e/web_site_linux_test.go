@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	domain "jackfield"
 	"jackfield/internal/api"
 	"jackfield/test/live"
 )
@@ -75,15 +76,34 @@ func (s *site) grant(t *testing.T, n api.NewToken) api.Grant {
 	t.Helper()
 	admin := s.admin(t)
 	if _, _, err := admin.User(t.Context(), n.User); err != nil {
-		if _, err := admin.AddUser(t.Context(), api.NewUser{Name: n.User}); err != nil {
-			t.Fatal(err)
-		}
+		s.addUser(t, api.NewUser{Name: n.User})
 	}
-	grant, err := admin.AddToken(t.Context(), n)
-	if err != nil {
+	var grant api.Grant
+	stored(t, func() (err error) { grant, err = admin.AddToken(t.Context(), n); return err })
+	return grant
+}
+
+// addUser adds a user, who is not there yet.
+func (s *site) addUser(t *testing.T, n api.NewUser) {
+	t.Helper()
+	tried := false
+	stored(t, func() error {
+		_, err := s.admin(t).AddUser(t.Context(), n)
+		if tried && err != nil && strings.Contains(err.Error(), "there already") {
+			return nil
+		}
+		tried = true
+		return err
+	})
+}
+
+// stored changes what the store has, which may be away for a moment on a machine that is busy.
+func stored(t *testing.T, change func() error) {
+	t.Helper()
+	var err error
+	if eventually(func() bool { err = change(); return !isKind(err, domain.Unavailable) }); err != nil {
 		t.Fatal(err)
 	}
-	return grant
 }
 
 // bearer is a client of the API with a token.

@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"syscall"
 	"time"
+
+	"jackfield/test/live"
 )
 
 // An input is what a client sends.
@@ -35,8 +37,8 @@ const (
 )
 
 const (
-	quiet    = 6 * time.Second // inetutils-inetd may accept one second late
-	patience = 20 * time.Second
+	quiet    = 12 * time.Second // inetutils-inetd may accept one second late, and a busy machine be late with anything
+	patience = live.Patience
 )
 
 // exchange sends an input to a server. Once the server has accepted the name with "+", the client ends its side: what

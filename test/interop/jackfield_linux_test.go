@@ -28,8 +28,9 @@ func startJackfield(t *testing.T) *server {
 const jackfieldConfig = `
 data_dir = "data"
 listener "mux" {
-  protocol = "tcpmux"
-  listen   = "127.0.0.1:0"
+  protocol     = "tcpmux"
+  listen       = "127.0.0.1:0"
+  name_timeout = "1m" # longer than quiet
 }
 service "plussvc" {
   listeners = ["mux"]

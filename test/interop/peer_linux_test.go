@@ -217,7 +217,7 @@ func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.It
 // eventually waits for a condition.
 func eventually(t *testing.T, met func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !met(); {
+	for deadline := time.Now().Add(live.Patience); !met(); {
 		if time.Now().After(deadline) {
 			t.Fatal("the condition was not met in time")
 		}

@@ -21,7 +21,7 @@ import (
 )
 
 // Patience is how long anything may take that happens at once on a machine with nothing else to do.
-const Patience = 30 * time.Second
+const Patience = time.Minute
 
 // A Process is a command that runs in the background. Its output, standard error included, is kept.
 type Process struct {

@@ -97,6 +97,7 @@ type session struct {
 	requests requests
 	running  map[string]bool // the ids of requests that wait for their answer
 	served   bool            // at least one request was answered
+	hushed   bool            // half of quiet has passed since the last line or answer
 	ended    bool            // nothing more is read
 }
 
@@ -138,6 +139,7 @@ func (s *session) run(ctx context.Context) error {
 		}
 		select {
 		case r := <-lines:
+			s.hushed = false
 			if err := s.take(ctx, r); err != nil {
 				s.ended, inputErr = true, err
 			}
@@ -146,9 +148,12 @@ func (s *session) run(ctx context.Context) error {
 				return r.err
 			}
 			delete(s.running, r.id)
-			s.served = true
+			s.served, s.hushed = true, false
 		case <-s.becomesQuiet():
-			return nil
+			if s.hushed {
+				return nil
+			}
+			s.hushed = true
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -156,12 +161,13 @@ func (s *session) run(ctx context.Context) error {
 	return inputErr
 }
 
-// becomesQuiet returns a channel that is nil while more is owed or expected.
+// becomesQuiet returns a channel that is nil while more is owed or expected. It is that of half the time: where this process did not
+// run for a while, the other half is what a line has that is here already.
 func (s *session) becomesQuiet() <-chan time.Time {
 	if !s.served || len(s.running) > 0 || s.requests.open != nil || s.quiet < 0 {
 		return nil
 	}
-	return time.After(s.quiet)
+	return time.After(s.quiet / 2)
 }
 
 // take takes a line or the end of the input.

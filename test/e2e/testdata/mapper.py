@@ -210,7 +210,7 @@ def stubborn():
 def slow():
     say("version:1\n")
     for name, _ in requests():
-        time.sleep(0.05)
+        time.sleep(0.1)
         say(f"request:{name}\nsuccess:\n")
 
 

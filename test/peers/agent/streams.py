@@ -79,7 +79,7 @@ def serve_one(conn):
         reset(conn)
     elif act == "heard":
         with noted:
-            noted.wait_for(lambda: name[0] in heard, timeout=30)
+            noted.wait_for(lambda: name[0] in heard, timeout=60)
             conn.sendall(heard.get(name[0], "nothing").encode())
     conn.close()
 
@@ -93,7 +93,7 @@ def serve():
 
 
 def connect(port, first):
-    conn = socket.create_connection(("127.0.0.1", port), timeout=30)
+    conn = socket.create_connection(("127.0.0.1", port), timeout=60)
     conn.sendall(first.encode() + b"\n")
     return conn
 
