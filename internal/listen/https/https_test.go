@@ -221,7 +221,7 @@ func (h *host) expectReset() {
 	conn, err := net.Dial("tcp", h.address)
 	if err == nil {
 		defer conn.Close()
-		conn.SetDeadline(time.Now().Add(20 * time.Second))
+		conn.SetDeadline(time.Now().Add(patience))
 		_, err = conn.Read(make([]byte, 1))
 	}
 	if !errors.Is(err, syscall.ECONNRESET) {
