@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -23,9 +24,10 @@ func blockedWriter(t testing.TB, w jackfield.Stream) {
 	block := make([]byte, 1<<20)
 	for {
 		must(t, w.SetWriteDeadline(time.Now().Add(200*time.Millisecond)))
+		began := time.Now()
 		n, err := w.Write(block)
 		switch {
-		case errors.Is(err, os.ErrDeadlineExceeded) && n == 0:
+		case errors.Is(err, os.ErrDeadlineExceeded) && n == 0 && time.Since(began) > 100*time.Millisecond:
 			must(t, w.SetWriteDeadline(time.Time{}))
 			return
 		case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
@@ -185,9 +187,12 @@ func TestNotIdleWhileASlowReaderTakesBytes(t *testing.T) {
 	t.Error("each time, the reader was held up")
 }
 
-// takesSlowly reports false if the reader did not read for so long that it was rightly taken for idle.
+// takesSlowly reports false if the reader has read so little, less than its TCP announces at once, that it was rightly taken for idle.
 func takesSlowly(t *testing.T) (ok bool) {
-	const idle = 2 * time.Second
+	const (
+		idle  = 2 * time.Second
+		piece = 6 << 10
+	)
 	narrow := func(t testing.TB) (near, far jackfield.Stream) {
 		near, far = tcpPair(t)
 		must(t, far.(*net.TCPConn).SetReadBuffer(128<<10))
@@ -195,17 +200,17 @@ func takesSlowly(t *testing.T) (ok bool) {
 	}
 	l := join(t, t.Context(), narrow, tcpPair, Options{Idle: idle})
 	blockedWriter(t, l.service)
-	for last, end := time.Now(), time.Now().Add(3*idle); time.Now().Before(end); time.Sleep(15 * time.Millisecond) {
-		_, err := io.CopyN(io.Discard, l.client, 8<<10)
-		pause := time.Since(last)
-		last = time.Now()
-		if pause > idle/2 {
-			t.Logf("the reader was held up for %v", pause)
+	var reads []time.Time
+	for end := time.Now().Add(2 * idle); time.Now().Before(end); time.Sleep(15 * time.Millisecond) {
+		if _, err := io.CopyN(io.Discard, l.client, piece); err != nil {
+			late := slices.DeleteFunc(reads, func(at time.Time) bool { return time.Since(at) > idle })
+			if len(late)*piece > 256<<10 {
+				t.Fatalf("cut while bytes moved: %v", err)
+			}
+			t.Logf("the reader has read %d bytes in the last %v", len(late)*piece, idle)
 			return false
 		}
-		if err != nil {
-			t.Fatalf("cut while bytes moved: %v", err)
-		}
+		reads = append(reads, time.Now())
 	}
 	if end := l.wait(); end.Cause != jackfield.EndIdle { // now nobody reads
 		t.Errorf("end = %+v", end)

@@ -114,46 +114,52 @@ func TestHandshakeThatStops(t *testing.T) {
 func TestSlowHeaders(t *testing.T) {
 	t.Parallel()
 	for _, plain := range []bool{true, false} {
-		h := start(t, plain, func(o *Options) {
-			o.Limits.HeaderTimeout, o.Limits.IdleTimeout = 5*time.Second, 5*time.Second
-		})
-		dribble := func(t *testing.T) {
+		t.Run(fmt.Sprint("plain ", plain), func(t *testing.T) {
+			t.Parallel()
+			h := start(t, plain, func(o *Options) {
+				o.Limits.HeaderTimeout, o.Limits.IdleTimeout = 5*time.Second, 5*time.Second
+			})
 			begins := []string{"", "GET / HTTP/1.1\r\nX-A: ", smuggled, smuggled + "GET"}
 			if !plain {
 				begins = begins[1:2]
 			}
-			for _, begin := range begins {
-				t.Run(fmt.Sprintf("%q", begin), func(t *testing.T) {
-					t.Parallel()
-					conn := h.dialHTTP()
-					io.WriteString(conn, begin)
-					over := make(chan struct{})
-					var drip sync.WaitGroup
-					drip.Go(func() { // until it has no effect any more
-						tick := time.NewTicker(20 * time.Millisecond)
-						defer tick.Stop()
-						for {
-							select {
-							case <-over:
-								return
-							case <-tick.C:
-								if begin != "" && begin != smuggled {
-									io.WriteString(conn, "x")
-								}
-							}
-						}
+			t.Run("dribble", func(t *testing.T) {
+				for _, begin := range begins {
+					t.Run(fmt.Sprintf("%q", begin), func(t *testing.T) {
+						t.Parallel()
+						dribble(t, h.dialHTTP(), begin)
 					})
-					_, err := io.ReadAll(conn)
-					close(over)
-					drip.Wait()
-					if errors.Is(err, os.ErrDeadlineExceeded) {
-						t.Error("the connection was left open")
-					}
-				})
+				}
+			})
+			h.stillServes()
+		})
+	}
+}
+
+// dribble sends a beginning, and bytes without end after it if it is one of a header, until the connection is closed.
+func dribble(t *testing.T, conn net.Conn, begin string) {
+	io.WriteString(conn, begin)
+	over := make(chan struct{})
+	var drip sync.WaitGroup
+	drip.Go(func() { // until it has no effect any more
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-over:
+				return
+			case <-tick.C:
+				if begin != "" && begin != smuggled {
+					io.WriteString(conn, "x")
+				}
 			}
 		}
-		t.Run(fmt.Sprint("plain ", plain), dribble)
-		h.stillServes()
+	})
+	_, err := io.ReadAll(conn)
+	close(over)
+	drip.Wait()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the connection was left open")
 	}
 }
 

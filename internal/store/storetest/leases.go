@@ -8,7 +8,7 @@ import (
 )
 
 // leaseTTL is long enough for machines that stall, and the tests of leases take some of it.
-const leaseTTL = 3 * time.Second
+const leaseTTL = 8 * time.Second
 
 func hold(t *testing.T, s store.Store, node string) store.NodeLease {
 	t.Helper()
