@@ -23,7 +23,7 @@ const (
 )
 
 const (
-	dialTimeout  = 5 * time.Second
+	dialTimeout  = 10 * time.Second // with TLS; as long as a ticket is good
 	helloTimeout = 10 * time.Second
 )
 
