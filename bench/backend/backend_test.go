@@ -27,7 +27,7 @@ func serve(t *testing.T) string {
 	served := make(chan error, 1)
 	go func() { served <- Serve(l) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		if err := WaitQuiet(ctx, l.Addr().String()); err != nil {
 			t.Errorf("connections are left: %v", err)
@@ -47,7 +47,7 @@ func dial(t *testing.T, address string) *net.TCPConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	return c.(*net.TCPConn)

@@ -53,7 +53,7 @@ func serve(t *testing.T, server func(net.Listener)) string {
 func startBackend(t *testing.T) string {
 	address := serve(t, func(l net.Listener) { _ = backend.Serve(l) })
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		if err := backend.WaitQuiet(ctx, address); err != nil {
 			t.Errorf("connections are left at the service: %v", err)

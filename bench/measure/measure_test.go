@@ -62,11 +62,11 @@ func start(t *testing.T) direct {
 
 func TestBulk(t *testing.T) {
 	d := start(t)
-	rate, err := Bulk(t.Context(), d, 3, 50*time.Millisecond)
+	rate, err := Bulk(t.Context(), d, 3, 300*time.Millisecond)
 	if err != nil || rate <= 0 || d.dialled.Load() != 3 {
 		t.Errorf("%v MB/s over %d connections, %v", rate, d.dialled.Load(), err)
 	}
-	rate, err = Upload(t.Context(), d, 2, 50*time.Millisecond)
+	rate, err = Upload(t.Context(), d, 2, 300*time.Millisecond)
 	if err != nil || rate <= 0 || d.dialled.Load() != 5 {
 		t.Errorf("up: %v MB/s over %d connections, %v", rate, d.dialled.Load()-3, err)
 	}
@@ -75,7 +75,7 @@ func TestBulk(t *testing.T) {
 func TestConnectsCountsWhatItOpened(t *testing.T) {
 	d := start(t)
 	begin := time.Now()
-	rate, err := Connects(t.Context(), d, 4, 50*time.Millisecond)
+	rate, err := Connects(t.Context(), d, 4, 300*time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestConnectsCountsWhatItOpened(t *testing.T) {
 
 func TestRoundTripsEndsWithTheSample(t *testing.T) {
 	d := start(t)
-	p50, p99, err := RoundTrips(t.Context(), d, 2, 20*time.Millisecond)
+	p50, p99, err := RoundTrips(t.Context(), d, 2, 300*time.Millisecond)
 	if err != nil || p50 <= 0 || p99 < p50 || d.dialled.Load() != 2 {
 		t.Errorf("p50 %v µs, p99 %v µs over %d connections, %v", p50, p99, d.dialled.Load(), err)
 	}
@@ -95,7 +95,7 @@ func TestRoundTripsEndsWithTheSample(t *testing.T) {
 
 func TestBesideADownload(t *testing.T) {
 	d := start(t)
-	p50, p99, rate, err := Beside(t.Context(), d, 50*time.Millisecond)
+	p50, p99, rate, err := Beside(t.Context(), d, 300*time.Millisecond)
 	if err != nil || p50 <= 0 || p99 < p50 || rate <= 0 || d.dialled.Load() != 2 {
 		t.Errorf("p50 %v µs, p99 %v µs beside %v MB/s over %d connections, %v", p50, p99, rate, d.dialled.Load(), err)
 	}

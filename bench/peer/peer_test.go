@@ -41,7 +41,7 @@ func stage(t *testing.T, as User) (s Stage, service string) {
 	supervisor := process.NewSupervisor()
 	t.Cleanup(func() {
 		supervisor.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		if err := backend.WaitQuiet(ctx, l.Addr().String()); err != nil {
 			t.Error(err)

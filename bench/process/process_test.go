@@ -3,6 +3,7 @@
 package process
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -28,7 +29,7 @@ func start(t *testing.T, script string) *Process {
 // eventually polls a condition that another process brings about.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !condition(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !condition(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("never: %s", what)
 		}
@@ -114,8 +115,12 @@ func TestUsageGrowsWithDescriptorsAndProcesses(t *testing.T) {
 }
 
 func TestASessionOfItsOwnIsWeighedToo(t *testing.T) {
-	p := start(t, "setsid sh -c 'sleep 1; :' & wait")
+	end := filepath.Join(t.TempDir(), "end")
+	p := start(t, "setsid sh -c 'while [ ! -e "+end+" ]; do sleep 0.1; done' & wait")
 	eventually(t, "three processes", func() bool { return alive(t, p) == 3 })
+	if err := os.WriteFile(end, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	eventually(t, "all have ended", func() bool { return alive(t, p) == 0 })
 }
 

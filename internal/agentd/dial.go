@@ -23,7 +23,8 @@ const (
 )
 
 const (
-	dialTimeout  = 5 * time.Second
+	linkTimeout  = 5 * time.Second  // of a dial for a link, with TLS
+	dataTimeout  = 10 * time.Second // of one for data: as long as a ticket is good, for somebody waits
 	helloTimeout = 10 * time.Second
 )
 
@@ -68,7 +69,7 @@ func (a *Agent) keep(ctx context.Context, d *dialler) {
 
 // dialOnce serves one link.
 func (a *Agent) dialOnce(ctx context.Context, d *dialler, up func()) error {
-	conn, err := d.dial(ctx, d.Address, controlProtocol)
+	conn, err := d.dial(ctx, d.Address, controlProtocol, linkTimeout)
 	if err != nil {
 		return err
 	}
@@ -97,8 +98,8 @@ func newDialler(s Server) *dialler {
 }
 
 // dial connects with TLS.
-func (d *dialler) dial(ctx context.Context, address, protocol string) (*tls.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+func (d *dialler) dial(ctx context.Context, address, protocol string, timeout time.Duration) (*tls.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	socket, err := dialTCP(ctx, address)
 	if err != nil {
@@ -123,7 +124,7 @@ func (d *dialler) dial(ctx context.Context, address, protocol string) (*tls.Conn
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 2}
 
 func dialTCP(ctx context.Context, address string) (*net.TCPConn, error) {
-	dialer := net.Dialer{Timeout: dialTimeout, KeepAliveConfig: keepAlive}
+	dialer := net.Dialer{KeepAliveConfig: keepAlive}
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
@@ -178,9 +179,9 @@ func (d *dialler) dialData(ctx context.Context, hello *control.ServerHello) (net
 		return nil, err
 	}
 	if !hello.PlainData {
-		return d.dial(ctx, address, dataProtocol)
+		return d.dial(ctx, address, dataProtocol, dataTimeout)
 	}
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, dataTimeout)
 	defer cancel()
 	return dialTCP(ctx, address)
 }

@@ -73,9 +73,9 @@ func TestStreams(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	ways(t, func(t *testing.T, h *house) {
 		gone := newService(t)
-		gone.Close()
-		allow := allowing(t, gone.Addr().String(), ":80")
-		offer := Offer{Services: []Service{gone.offered("gone")}, Allow: allow}
+		dead := gone.dead()
+		allow := allowing(t, dead, ":80")
+		offer := Offer{Services: []Service{offered(t, "gone", dead)}, Allow: allow}
 		a := h.join(t, "pi", h.options(), offer)
 		for name, test := range map[string]struct {
 			ask      control.Open
@@ -84,11 +84,11 @@ func TestRefusals(t *testing.T) {
 		}{
 			"a service that it does not offer":  {control.Open{Service: "ssh"}, jackfield.NotFound, "no such service"},
 			"an address that it does not allow": {control.Open{Address: "127.0.0.1:81"}, jackfield.Denied, "does not allow"},
-			"both":                              {control.Open{Service: "ssh", Address: gone.Addr().String()}, jackfield.NotFound, "no such service"},
+			"both":                              {control.Open{Service: "ssh", Address: dead}, jackfield.NotFound, "no such service"},
 			"neither":                           {control.Open{}, jackfield.Denied, "does not allow"},
 			"no address":                        {control.Open{Address: "unix:/run/x"}, jackfield.Denied, "does not allow"},
 			"a dead service":                    {control.Open{Service: "gone"}, jackfield.Unavailable, ""},
-			"a dead address":                    {control.Open{Address: gone.Addr().String()}, jackfield.Unavailable, ""},
+			"a dead address":                    {control.Open{Address: dead}, jackfield.Unavailable, ""},
 		} {
 			_, err := h.tryOpen(t, "pi", test.ask)
 			refusal := jackfield.AsError(err)
@@ -97,7 +97,7 @@ func TestRefusals(t *testing.T) {
 			}
 		}
 		a.SetOffer(Offer{})
-		_, err := h.tryOpen(t, "pi", control.Open{Address: gone.Addr().String()})
+		_, err := h.tryOpen(t, "pi", control.Open{Address: dead})
 		if jackfield.AsError(err).Kind != jackfield.Denied {
 			t.Errorf("without an allow-list: %v", err)
 		}

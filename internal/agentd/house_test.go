@@ -32,7 +32,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const patience = 20 * time.Second
+const patience = 30 * time.Second
 
 // eventually waits for a condition.
 func eventually(t testing.TB, what string, condition func() bool) {
@@ -136,15 +136,21 @@ type house struct {
 	config  *tls.Config
 	renewal *control.Renewed             // the answer to Renew
 	reasons func(control.Service) string // why not to publish; nil: all are
-	offered map[string][]control.Service // by agent
+	offered map[string]offering          // by agent
 	renewed chan *control.Renew          // what was asked
 	conns   map[net.Conn]struct{}        // that are open
+}
+
+// An offering is what an agent offers over a link.
+type offering struct {
+	by       *links.AgentLink
+	services []control.Service
 }
 
 func newHouse(t testing.TB) *house {
 	t.Helper()
 	h := &house{
-		agents: links.NewAgents(), authority: newAuthority(t), log: new(lockedBuffer), offered: make(map[string][]control.Service),
+		agents: links.NewAgents(), authority: newAuthority(t), log: new(lockedBuffer), offered: make(map[string]offering),
 		renewed: make(chan *control.Renew, 10), conns: make(map[net.Conn]struct{}),
 	}
 	h.config = &tls.Config{
@@ -257,7 +263,7 @@ func (h *house) Arrived(*links.AgentLink) {}
 func (h *house) Registered(l *links.AgentLink, services []control.Service) []control.Published {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.offered[l.Agent] = services
+	h.offered[l.Agent] = offering{l, services}
 	var all []control.Published
 	for _, s := range services {
 		p := control.Published{Name: s.Name}
@@ -281,13 +287,15 @@ func (h *house) Unknown(*links.AgentLink, int32) {}
 func (h *house) Left(l *links.AgentLink) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.offered, l.Agent)
+	if h.offered[l.Agent].by == l { // else the agent has come again, and was faster
+		delete(h.offered, l.Agent)
+	}
 }
 
 func (h *house) services(agent string) []control.Service {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.offered[agent]
+	return h.offered[agent].services
 }
 
 // A tenant is an agent at work.
@@ -426,12 +434,29 @@ func (s *service) echo() *service {
 	return s
 }
 
-// offered is a service by name.
-func (s *service) offered(name string) Service {
+// dead returns an address at which nobody listens, nor will during the test: a connection begins there.
+func (s *service) dead() (address string) {
 	s.t.Helper()
-	route, err := dial.New(dial.Options{Addresses: []string{s.Addr().String()}})
+	conn, err := net.Dial("tcp", s.Addr().String())
 	if err != nil {
 		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { conn.Close() })
+	return conn.LocalAddr().String()
+}
+
+// offered is the service by name.
+func (s *service) offered(name string) Service {
+	s.t.Helper()
+	return offered(s.t, name, s.Addr().String())
+}
+
+// offered is the service at an address by name.
+func offered(t testing.TB, name, address string) Service {
+	t.Helper()
+	route, err := dial.New(dial.Options{Addresses: []string{address}})
+	if err != nil {
+		t.Fatal(err)
 	}
 	return Service{Name: jackfield.Name(name), Description: "a " + name, Route: route}
 }

@@ -3,6 +3,7 @@ package agentd
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"jackfield/internal/link/control"
 )
@@ -31,6 +32,7 @@ func TestBadHandshakesQuiet(t *testing.T) {
 			a := h.inbound(t, "none", h.options(), Offer{}, func(l *Listening) {
 				if test.idle > 0 {
 					l.MaxHandshakes = 4 * test.idle // of which one address has a quarter
+					l.Protocol.Timeout = time.Hour  // they stay
 				}
 			})
 			for range test.idle {

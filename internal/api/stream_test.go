@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,6 +15,9 @@ import (
 	"jackfield/internal/api/apitest"
 	"jackfield/internal/identity"
 )
+
+// patience is how long a test waits for what must come.
+const patience = 30 * time.Second
 
 // An arrival is an event, or the error that came instead, and when.
 type arrival struct {
@@ -61,28 +65,30 @@ func next(t *testing.T, arrivals <-chan arrival) arrival {
 	select {
 	case a := <-arrivals:
 		return a
-	case <-time.After(10 * time.Second):
-		t.Fatal("nothing came for ten seconds")
+	case <-time.After(patience):
+		t.Fatalf("nothing came for %v", patience)
 	}
 	return arrival{}
 }
 
 // A change of every kind, made as it is made in life, reaches an administrator within 200 ms. A machine that is busy with other
-// things gets more than one chance.
+// things gets more than one chance for each.
 func TestEveryChangeIsSeen(t *testing.T) {
 	const enough = 200 * time.Millisecond
-	for range 5 {
-		latest := seeChanges(t)
+	late := make(map[string]time.Duration)
+	for range 10 {
+		seeChanges(t, late)
+		latest := slices.Max(slices.Collect(maps.Values(late)))
 		if latest <= enough || t.Failed() {
 			return
 		}
 		t.Logf("a change was seen %v after it was done", latest)
 	}
-	t.Errorf("in every round, a change was seen later than %v after it was done", enough)
+	t.Errorf("in every round, changes were seen later than %v after they were done: at best after %v", enough, late)
 }
 
-// seeChanges returns how late the latest change was seen.
-func seeChanges(t *testing.T) (latest time.Duration) {
+// seeChanges notes how late each change was seen, at best.
+func seeChanges(t *testing.T, late map[string]time.Duration) {
 	s := apitest.New(t)
 	client := s.Client(t, s.Admin)
 	arrivals, _ := watch(t, s, s.Admin, "")
@@ -138,10 +144,13 @@ func seeChanges(t *testing.T) (latest time.Duration) {
 			if got := string(a.Data.Type) + " " + subject + " " + a.Data.Detail; a.err != nil || got != want {
 				t.Errorf("%s: %q, %v; want %q", step.name, got, a.err, want)
 			}
-			latest = max(latest, a.at.Sub(done))
+			took := a.at.Sub(done)
+			if best, seen := late[step.name+", "+want]; seen {
+				took = min(took, best)
+			}
+			late[step.name+", "+want] = took
 		}
 	}
-	return latest
 }
 
 func TestOthersSeeTheirOwnEvents(t *testing.T) {
@@ -221,34 +230,43 @@ func TestStreamsEnd(t *testing.T) {
 		"server stops": {func(s *apitest.Server) error { s.Stop("the server is stopping"); return nil }, "stopping"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := apitest.New(t)
-			arrivals, _ := watch(t, s, s.User, "")
-			if err := c.end(s); err != nil {
-				t.Fatal(err)
+			late := endStream(t, c.end, c.want)
+			for range 4 { // a machine that is busy with other things gets more than one chance
+				if late > time.Second {
+					t.Logf("it took %v", late)
+					late = min(late, endStream(t, c.end, c.want))
+				}
 			}
-			done := time.Now()
-			for {
-				a := next(t, arrivals)
-				if a.err == nil {
-					continue // such as that bob was changed
-				}
-				end, is := errors.AsType[*api.StreamEnded](a.err)
-				if !is || !strings.Contains(end.Reason, c.want) {
-					t.Errorf("%v, want %q", a.err, c.want)
-				}
-				if late := a.at.Sub(done); late > time.Second {
-					t.Errorf("it took %v", late)
-				}
-				break
-			}
-			for { // the handler returns after its last event
-				calls := s.Fake.Calls()
-				if last := calls[len(calls)-1]; strings.Contains(last.End, c.want) {
-					break
-				}
-				time.Sleep(time.Millisecond)
+			if late > time.Second {
+				t.Errorf("it took %v at best", late)
 			}
 		})
+	}
+}
+
+// endStream returns how long after what ends it a stream ends.
+func endStream(t *testing.T, end func(*apitest.Server) error, want string) (late time.Duration) {
+	t.Helper()
+	s := apitest.New(t)
+	arrivals, _ := watch(t, s, s.User, "")
+	if err := end(s); err != nil {
+		t.Fatal(err)
+	}
+	done := time.Now()
+	a := next(t, arrivals)
+	for a.err == nil { // such as that bob was changed
+		a = next(t, arrivals)
+	}
+	ended, is := errors.AsType[*api.StreamEnded](a.err)
+	if !is || !strings.Contains(ended.Reason, want) {
+		t.Errorf("%v, want %q", a.err, want)
+	}
+	for { // the handler returns after its last event
+		calls := s.Fake.Calls()
+		if last := calls[len(calls)-1]; strings.Contains(last.End, want) {
+			return a.at.Sub(done)
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -324,7 +342,7 @@ func TestFollowingTheAudit(t *testing.T) {
 		if !strings.Contains(record, `"user":"bob"`) || !strings.Contains(record, `"service":"time"`) || strings.Contains(record, "acl.") {
 			t.Error(record)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("nothing came")
 	}
 }

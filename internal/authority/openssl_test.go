@@ -31,7 +31,7 @@ func (d opensslDir) file(name string) string { return filepath.Join(string(d), n
 // run returns what the command says, and whether it succeeded.
 func (d opensslDir) run(t *testing.T, args ...string) (string, bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "openssl", args...)
 	cmd.Dir = string(d)
@@ -74,7 +74,7 @@ func serve(t *testing.T, config *tls.Config) (address string) {
 
 func answer(conn *tls.Conn) {
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	if conn.Handshake() != nil {
 		return
 	}

@@ -87,7 +87,7 @@ func names(r *enrolment.Roll) string {
 // eventually waits until a roll's view, which is told of each change, is as wanted.
 func eventually(t *testing.T, r *enrolment.Roll, what string, met func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	reached, once := make(chan struct{}), sync.Once{}
 	r.Watch(ctx, func() {

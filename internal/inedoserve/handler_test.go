@@ -261,9 +261,13 @@ func TestGroupEnds(t *testing.T) {
 	if err := child.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
+	ready := make([]byte, len("ready\n"))
+	if _, err := io.ReadFull(child, ready); err != nil || string(ready) != "ready\n" {
+		t.Errorf("the child: %q, %v", ready, err)
+	}
 	f.stop()
-	if said, err := io.ReadAll(child); err != nil || string(said) != "ready\n" {
-		t.Errorf("the child: %q, %v", said, err)
+	if said, err := io.ReadAll(child); err != nil || len(said) > 0 {
+		t.Errorf("the child then: %q, %v", said, err)
 	}
 }
 

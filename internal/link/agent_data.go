@@ -23,7 +23,9 @@ type dataConn struct {
 	once   sync.Once
 }
 
-func newDataConn(conn *control.Conn) *dataConn { return &dataConn{Conn: conn, over: make(chan bool, 2)} }
+func newDataConn(conn *control.Conn) *dataConn {
+	return &dataConn{Conn: conn, over: make(chan bool, 2)}
+}
 
 // finish is the end of a connection.
 func (d *dataConn) finish() {

@@ -662,7 +662,7 @@ func TestAskOften(t *testing.T) {
 	for range 4 {
 		all.Go(func() {
 			for range 200 {
-				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				if _, err := l.Status(ctx); err != nil && !errors.Is(err, ErrAsked) {
 					t.Error(err)
 				}

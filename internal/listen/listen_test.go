@@ -53,7 +53,7 @@ func dial(t *testing.T, address string) *net.TCPConn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(30 * time.Second))
 	t.Cleanup(func() { conn.Close() })
 	return conn.(*net.TCPConn)
 }

@@ -33,7 +33,7 @@ func hear(t *testing.T, address string) string {
 		return ""
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(30 * time.Second))
 	word, err := io.ReadAll(conn)
 	if err != nil {
 		t.Error(err)

@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"bytes"
 	"io"
 	"log/slog"
 	"net"
@@ -45,7 +44,7 @@ service "bye" {
 	if c == nil {
 		t.Fatal(problems.List())
 	}
-	var log bytes.Buffer
+	var log lockedBuffer
 	ended := make(ends, 1)
 	s, err := server.Start(server.Options{
 		Path: path, Config: c, Log: slog.New(slog.NewJSONHandler(&log, nil)), Level: new(slog.LevelVar), Version: "test",

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"jackfield/internal/config"
@@ -41,7 +42,7 @@ service "daytime" {
 	if failures := server.Check(c); len(failures) > 0 {
 		t.Fatal(failures)
 	}
-	var log bytes.Buffer
+	var log lockedBuffer
 	s, err := server.Start(server.Options{
 		Path: path, Config: c, Log: slog.New(slog.NewJSONHandler(&log, nil)), Level: new(slog.LevelVar), Version: "test",
 	})
@@ -61,11 +62,29 @@ service "daytime" {
 	}
 }
 
+// A lockedBuffer is a log that can be read while it is written.
+type lockedBuffer struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.String()
+}
+
 // listening finds the address of the only listener in the log.
-func listening(t *testing.T, log *bytes.Buffer) string {
+func listening(t *testing.T, log *lockedBuffer) string {
 	t.Helper()
 	var line struct{ Msg, Address string }
-	lines := json.NewDecoder(bytes.NewReader(log.Bytes()))
+	lines := json.NewDecoder(strings.NewReader(log.String()))
 	for line.Msg != "listening" {
 		if err := lines.Decode(&line); err != nil {
 			t.Fatalf("%v in\n%s", err, log)

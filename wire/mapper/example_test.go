@@ -32,9 +32,9 @@ func ExampleServe() {
 	// failure:not allowed from that subnet.
 }
 
-// A server starts a program, asks about two users, and gives it five seconds.
+// A server starts a program, asks about two users, and gives it a minute.
 func ExampleConversation() {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	program := exec.CommandContext(ctx, os.Args[0]) // this test, which can be an application
 	program.Env = append(os.Environ(), "MAPPER_APPLICATION=1")

@@ -182,16 +182,27 @@ func (m *Mapper) ask(ctx context.Context, entries mapper.Entries) mapper.Answer 
 	if err := m.enqueue(q); err != nil {
 		return mapper.Answer{Err: err}
 	}
+	return m.wait(ctx, q)
+}
+
+// wait waits for the answer to a question that is in the queue, or was.
+func (m *Mapper) wait(ctx context.Context, q *question) mapper.Answer {
 	select {
 	case answer := <-q.answer:
 		return answer
 	case <-ctx.Done():
-		err := context.Cause(ctx)
-		if missing := m.withdraw(q); errors.As(err, new(errTimeout)) {
-			err = errTimeout{missing, m.options.Timeout}
-		}
-		return mapper.Answer{Err: err}
 	}
+	missing := m.withdraw(q)
+	select {
+	case answer := <-q.answer: // it came at the same moment
+		return answer
+	default:
+	}
+	err := context.Cause(ctx)
+	if errors.As(err, new(errTimeout)) {
+		err = errTimeout{missing, m.options.Timeout}
+	}
+	return mapper.Answer{Err: err}
 }
 
 var errClosed = errors.New("the server is stopping")

@@ -187,15 +187,15 @@ func TestProgramDecides(t *testing.T) {
 
 // Every fault denies, within the timeout, with a reason that says which fault it was; nothing is left running.
 func TestFaultsDeny(t *testing.T) {
-	short := func(o *Options) { o.Timeout = 6 * time.Second }
+	short := func(o *Options) { o.Timeout = 10 * time.Second }
 	for fault, test := range map[string]struct {
 		reason string
 		change []func(*Options)
 	}{
 		"exit 1":       {"exit status 1", nil},
 		"killed":       {"signal: killed", nil},
-		"silent":       {"within 6s", []func(*Options){short}},
-		"hangs":        {"no end of the program within 6s", []func(*Options){short}},
+		"silent":       {"within 10s", []func(*Options){short}},
+		"hangs":        {"no end of the program within 10s", []func(*Options){short}},
 		"no answer":    {"no answer", nil},
 		"noise":        {"NUL byte in a line", nil},
 		"endless line": {"line too long", nil},

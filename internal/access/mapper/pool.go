@@ -95,7 +95,10 @@ func (m *Mapper) withdraw(q *question) (missing string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	i := slices.Index(m.queue, q)
-	if i < 0 {
+	switch {
+	case i < 0 && q.asked == nil: // nothing: it was denied meanwhile
+		return ""
+	case i < 0:
 		return q.asked.missing()
 	}
 	m.queue = slices.Delete(m.queue, i, i+1)

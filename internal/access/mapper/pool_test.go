@@ -4,6 +4,7 @@ package mapper
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"jackfield"
+	"jackfield/wire/mapper"
 )
 
 // eventually waits for a condition.
@@ -186,6 +188,25 @@ func TestQuestionThatIsWithdrawn(t *testing.T) {
 	defer m.mu.Unlock()
 	if len(m.queue) != 0 {
 		t.Errorf("%d questions wait", len(m.queue))
+	}
+}
+
+// Who gives up at the moment at which the question is denied gets that denial.
+func TestQuestionThatIsDeniedAndWithdrawn(t *testing.T) {
+	m := start(t, "silent", func(o *Options) { o.MaxProcesses = 1 })
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 20 { // which of the two is noticed first is chance
+		q := &question{at: time.Now(), answer: make(chan mapper.Answer, 1)}
+		if err := m.enqueue(q); err != nil {
+			t.Fatal(err)
+		}
+		m.mu.Lock()
+		m.fail(1, errQueueFull)
+		m.mu.Unlock()
+		if answer := m.wait(gone, q); !errors.Is(answer.Err, errQueueFull) {
+			t.Errorf("got %+v", answer)
+		}
 	}
 }
 

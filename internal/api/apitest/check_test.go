@@ -148,7 +148,7 @@ func (c *contract) done(operation string) bool {
 
 // eventually waits for what the handler notes a moment after the client has the answer.
 func (c *contract) eventually(noted func() bool) bool {
-	for limit := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	for limit := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
 		c.mu.Lock()
 		is := noted()
 		c.mu.Unlock()

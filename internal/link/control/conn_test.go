@@ -398,7 +398,7 @@ func TestSendWithin(t *testing.T) {
 	defer far.Close()
 	c := ServerData(near)
 	first := make(chan error, 1)
-	go func() { first <- c.SendWithin(100*time.Millisecond, &Ping{}) }()
+	go func() { first <- c.SendWithin(time.Second, &Ping{}) }()
 	if _, err := far.Read(make([]byte, 1)); err != nil { // now it has its turn
 		t.Fatal(err)
 	}

@@ -88,7 +88,7 @@ func TestGarbageOnTLS(t *testing.T) {
 
 func TestHandshakeThatStops(t *testing.T) {
 	t.Parallel()
-	h := start(t, false, func(o *Options) { o.Limits.HandshakeTimeout = 500 * time.Millisecond })
+	h := start(t, false, func(o *Options) { o.Limits.HandshakeTimeout = 5 * time.Second })
 	silent, begun := h.dial(), h.dial()
 	begun.Write([]byte("\x16\x03\x01\x01\x00\x01"))
 	for name, conn := range map[string]net.Conn{"silent": silent, "begun": begun} {
@@ -100,65 +100,73 @@ func TestHandshakeThatStops(t *testing.T) {
 	gone.Write([]byte("\x16\x03\x01\x01"))
 	gone.SetLinger(0)
 	gone.Close()
-	half := h.dial()
+	patient := start(t, false, nil)
+	half := patient.dial()
 	half.CloseWrite()
 	if got, err := io.ReadAll(half); err != nil || len(got) > 0 {
 		t.Errorf("half-open: %q, %v", got, err)
 	}
 	h.stillServes()
+	patient.stillServes()
 }
 
 // A client that never finishes its header is closed in time, whether it sends a little now and then or nothing.
 func TestSlowHeaders(t *testing.T) {
 	t.Parallel()
 	for _, plain := range []bool{true, false} {
-		h := start(t, plain, func(o *Options) {
-			o.Limits.HeaderTimeout, o.Limits.IdleTimeout = 2*time.Second, 2*time.Second
-		})
-		dribble := func(t *testing.T) {
+		t.Run(fmt.Sprint("plain ", plain), func(t *testing.T) {
+			t.Parallel()
+			h := start(t, plain, func(o *Options) {
+				o.Limits.HeaderTimeout, o.Limits.IdleTimeout = 5*time.Second, 5*time.Second
+			})
 			begins := []string{"", "GET / HTTP/1.1\r\nX-A: ", smuggled, smuggled + "GET"}
 			if !plain {
 				begins = begins[1:2]
 			}
-			for _, begin := range begins {
-				t.Run(fmt.Sprintf("%q", begin), func(t *testing.T) {
-					t.Parallel()
-					conn := h.dialHTTP()
-					io.WriteString(conn, begin)
-					over := make(chan struct{})
-					var drip sync.WaitGroup
-					drip.Go(func() { // until it has no effect any more
-						tick := time.NewTicker(20 * time.Millisecond)
-						defer tick.Stop()
-						for {
-							select {
-							case <-over:
-								return
-							case <-tick.C:
-								if begin != "" && begin != smuggled {
-									io.WriteString(conn, "x")
-								}
-							}
-						}
+			t.Run("dribble", func(t *testing.T) {
+				for _, begin := range begins {
+					t.Run(fmt.Sprintf("%q", begin), func(t *testing.T) {
+						t.Parallel()
+						dribble(t, h.dialHTTP(), begin)
 					})
-					_, err := io.ReadAll(conn)
-					close(over)
-					drip.Wait()
-					if errors.Is(err, os.ErrDeadlineExceeded) {
-						t.Error("the connection was left open")
-					}
-				})
+				}
+			})
+			h.stillServes()
+		})
+	}
+}
+
+// dribble sends a beginning, and bytes without end after it if it is one of a header, until the connection is closed.
+func dribble(t *testing.T, conn net.Conn, begin string) {
+	io.WriteString(conn, begin)
+	over := make(chan struct{})
+	var drip sync.WaitGroup
+	drip.Go(func() { // until it has no effect any more
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-over:
+				return
+			case <-tick.C:
+				if begin != "" && begin != smuggled {
+					io.WriteString(conn, "x")
+				}
 			}
 		}
-		t.Run(fmt.Sprint("plain ", plain), dribble)
-		h.stillServes()
+	})
+	_, err := io.ReadAll(conn)
+	close(over)
+	drip.Wait()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the connection was left open")
 	}
 }
 
 // HTTP/2 has no header timeout in net/http; a connection that never brings a request is closed all the same.
 func TestSilentH2(t *testing.T) {
 	t.Parallel()
-	h := start(t, false, func(o *Options) { o.Limits.HeaderTimeout = 500 * time.Millisecond })
+	h := start(t, false, func(o *Options) { o.Limits.HeaderTimeout = 5 * time.Second })
 	conn := h.dialTLS(protocolH2)
 	beginH2(t, conn)
 	if _, err := io.ReadAll(conn); errors.Is(err, os.ErrDeadlineExceeded) {
@@ -202,14 +210,15 @@ func TestBodyDeadlineEndsWithBody(t *testing.T) {
 	t.Parallel()
 	for _, h2 := range []bool{false, true} {
 		t.Run(fmt.Sprint("HTTP/2 ", h2), func(t *testing.T) {
+			t.Parallel()
 			h := start(t, false, func(o *Options) {
-				o.Limits.BodyTimeout = 500 * time.Millisecond
+				o.Limits.BodyTimeout = 5 * time.Second
 				o.HTTP = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					io.Copy(io.Discard, r.Body)
 					select {
 					case <-r.Context().Done():
 						t.Error("the request was ended")
-					case <-time.After(700 * time.Millisecond):
+					case <-time.After(5500 * time.Millisecond):
 					}
 				})
 			})
@@ -229,7 +238,7 @@ func TestSlowReader(t *testing.T) {
 		t.Run(fmt.Sprint("HTTP/2 ", h2), func(t *testing.T) {
 			over := make(chan struct{})
 			h := start(t, !h2, func(o *Options) { // with TLS, 5 s for the alert at the end come on top
-				o.Limits.AnswerTimeout = 200 * time.Millisecond
+				o.Limits.AnswerTimeout = 2 * time.Second
 				o.HTTP = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					defer close(over)
 					for chunk := make([]byte, 64<<10); ; {
@@ -246,7 +255,7 @@ func TestSlowReader(t *testing.T) {
 			defer answer.Body.Close()
 			select {
 			case <-over:
-			case <-time.After(20 * time.Second):
+			case <-time.After(patience):
 				t.Error("the handler is held")
 			}
 		})
@@ -256,21 +265,24 @@ func TestSlowReader(t *testing.T) {
 func TestFlushedAnswerGoesOn(t *testing.T) {
 	t.Parallel()
 	for _, h2 := range []bool{false, true} {
-		h := start(t, false, func(o *Options) {
-			o.Limits.AnswerTimeout = time.Second
-			o.HTTP = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				for range 5 {
-					io.WriteString(w, "x")
-					if err := http.NewResponseController(w).Flush(); err != nil {
-						t.Error(err)
+		t.Run(fmt.Sprint("HTTP/2 ", h2), func(t *testing.T) {
+			t.Parallel()
+			h := start(t, false, func(o *Options) {
+				o.Limits.AnswerTimeout = 6 * time.Second
+				o.HTTP = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					for range 7 {
+						io.WriteString(w, "x")
+						if err := http.NewResponseController(w).Flush(); err != nil {
+							t.Error(err)
+						}
+						time.Sleep(time.Second) // what the handler waits for
 					}
-					time.Sleep(300 * time.Millisecond) // what the handler waits for
-				}
+				})
 			})
+			if text, _ := get(t, h.client(h2), h.url("/")); text != "xxxxxxx" {
+				t.Errorf("got %q", text)
+			}
 		})
-		if text, _ := get(t, h.client(h2), h.url("/")); text != "xxxxx" {
-			t.Errorf("got %q", text)
-		}
 	}
 }
 
@@ -406,7 +418,8 @@ func TestFloodOfResets(t *testing.T) {
 
 // A client that sends pings and does not read their answers is closed: they are not kept without end.
 func TestFloodOfPings(t *testing.T) {
-	h := start(t, false, func(o *Options) { o.Limits.AnswerTimeout = 500 * time.Millisecond })
+	t.Parallel()
+	h := start(t, false, func(o *Options) { o.Limits.AnswerTimeout = 3 * time.Second })
 	small := *h.server
 	small.Handler = smallBuffers{h.Handler}
 	if err := h.sockets.Swap([]*listen.Server{&small}); err != nil {
@@ -460,7 +473,7 @@ func TestResetsDisturbNobody(t *testing.T) {
 			case 2, 3:
 				offered := []string{protocolH1, protocolH2}[i%2:]
 				secured := tls.Client(conn, &tls.Config{RootCAs: h.roots, ServerName: hostName, NextProtos: offered})
-				conn.SetDeadline(time.Now().Add(20 * time.Second))
+				conn.SetDeadline(time.Now().Add(patience))
 				if secured.Handshake() == nil {
 					io.WriteString(secured, "GET / HT")
 				}
@@ -517,7 +530,7 @@ func TestCurl(t *testing.T) {
 		{"huge header", []string{"--http1.1", "-H", "@" + huge, h.url("/")}, "431"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			args := append([]string{"-sS", "--max-time", "20", "-o", os.DevNull, "-w", "%{http_code}", "--cacert", roots}, test.args...)
+			args := append([]string{"-sS", "--max-time", "30", "-o", os.DevNull, "-w", "%{http_code}", "--cacert", roots}, test.args...)
 			cmd := exec.CommandContext(t.Context(), curl, args...)
 			cmd.Env = []string{"LC_ALL=C"}
 			var problems bytes.Buffer

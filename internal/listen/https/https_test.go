@@ -221,7 +221,7 @@ func (h *host) expectReset() {
 	conn, err := net.Dial("tcp", h.address)
 	if err == nil {
 		defer conn.Close()
-		conn.SetDeadline(time.Now().Add(20 * time.Second))
+		conn.SetDeadline(time.Now().Add(patience))
 		_, err = conn.Read(make([]byte, 1))
 	}
 	if !errors.Is(err, syscall.ECONNRESET) {
@@ -347,7 +347,7 @@ func expect(t *testing.T, r io.Reader, want string) {
 func TestConnectWithH2(t *testing.T) {
 	t.Parallel()
 	h := start(t, false, func(o *Options) {
-		o.Limits.AnswerTimeout, o.Limits.Grace = 100*time.Millisecond, time.Millisecond // must not matter
+		o.Limits.AnswerTimeout, o.Limits.Grace = 2*time.Second, time.Millisecond // must not matter
 		o.Connect = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			control := http.NewResponseController(w)
 			if err := control.Flush(); err != nil {
@@ -381,7 +381,7 @@ func TestConnectWithH2(t *testing.T) {
 	for range 2 {
 		io.WriteString(write, "hello")
 		expect(t, answer.Body, "hello")
-		time.Sleep(300 * time.Millisecond) // a pause that a session may have
+		time.Sleep(2500 * time.Millisecond) // a pause that a session may have
 	}
 	write.Close()
 	if rest, err := io.ReadAll(answer.Body); err != nil || len(rest) > 0 {

@@ -128,7 +128,7 @@ func (h *host) client(h2 bool) *http.Client {
 	protocols.SetHTTP2(h2)
 	transport := &http.Transport{Protocols: protocols, TLSClientConfig: &tls.Config{RootCAs: h.roots}}
 	h.t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: 20 * time.Second}
+	return &http.Client{Transport: transport, Timeout: patience}
 }
 
 // get returns the body and the answer of a GET.
@@ -153,7 +153,7 @@ func (h *host) dial() *net.TCPConn {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(patience))
 	h.t.Cleanup(func() { conn.Close() })
 	return conn.(*net.TCPConn)
 }
@@ -180,7 +180,7 @@ func (h *host) dialHTTP() net.Conn {
 // await waits for a condition.
 func await(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !condition(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); !condition(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("never happened: %s", what)
 		}

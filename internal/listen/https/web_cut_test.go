@@ -34,21 +34,22 @@ func TestWebCut(t *testing.T) {
 		for kind, head := range unfinished {
 			for how, cut := range cuts {
 				t.Run(kind+", "+how, func(t *testing.T) {
-					begun := l.begin(l.request("GET", "http://raw/", nil))
-					service, rest, _ := l.served()
-					io.WriteString(service, head)
-					answer := <-begun
-					if _, err := io.ReadFull(answer.Body, make([]byte, 5)); err != nil {
-						t.Fatal(err)
-					}
-					cause := cut(l)
-					at := time.Now()
-					expectBreak(t, answer.Body)
-					if late := time.Since(at); late > soon {
-						t.Errorf("the answer was cut after %v", late)
-					}
-					expectBreak(t, rest)
-					l.ends(cause)
+					expectSoon(t, "the answer was cut", func() time.Duration {
+						begun := l.begin(l.request("GET", "http://raw/", nil))
+						service, rest, _ := l.served()
+						io.WriteString(service, head)
+						answer := <-begun
+						if _, err := io.ReadFull(answer.Body, make([]byte, 5)); err != nil {
+							t.Fatal(err)
+						}
+						cause := cut(l)
+						at := time.Now()
+						expectBreak(t, answer.Body)
+						late := time.Since(at)
+						expectBreak(t, rest)
+						l.ends(cause)
+						return late
+					})
 				})
 			}
 		}
@@ -80,27 +81,28 @@ func TestWebCutConnections(t *testing.T) {
 			}
 			for how, cut := range cuts {
 				t.Run("takes nothing, "+how, func(t *testing.T) {
-					client := l.send(webAsking("GET", "http://raw/", ""))
-					service, _, _ := l.served()
-					refused := make(chan struct{})
-					go func() {
-						defer close(refused)
-						io.WriteString(service, unfinished["chunks"])
-						for err := error(nil); err == nil; {
-							_, err = io.WriteString(service, "400\r\n"+strings.Repeat("a", 1024)+"\r\n")
+					expectSoon(t, "the session ended", func() time.Duration {
+						client := l.send(webAsking("GET", "http://raw/", ""))
+						service, _, _ := l.served()
+						refused := make(chan struct{})
+						go func() {
+							defer close(refused)
+							io.WriteString(service, unfinished["chunks"])
+							for err := error(nil); err == nil; {
+								_, err = io.WriteString(service, "400\r\n"+strings.Repeat("a", 1024)+"\r\n")
+							}
+						}()
+						await(t, "nothing moves", l.full)
+						cause := cut(l)
+						at := time.Now()
+						l.ends(cause)
+						late := time.Since(at)
+						<-refused
+						if _, _, err := answerTo(t, client); err == nil {
+							t.Error("the answer looks complete")
 						}
-					}()
-					await(t, "nothing moves", l.full)
-					cause := cut(l)
-					at := time.Now()
-					l.ends(cause)
-					if late := time.Since(at); late > soon {
-						t.Errorf("the session ended after %v", late)
-					}
-					<-refused
-					if _, _, err := answerTo(t, client); err == nil {
-						t.Error("the answer looks complete")
-					}
+						return late
+					})
 				})
 				t.Run("upgraded, "+how, func(t *testing.T) {
 					client, service := l.upgrade()

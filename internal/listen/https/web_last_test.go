@@ -171,36 +171,40 @@ func TestWebCutHints(t *testing.T) {
 	for _, major := range []int{1, 2} {
 		t.Run(fmt.Sprintf("HTTP/%d", major), func(t *testing.T) {
 			t.Parallel()
-			socket, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer socket.Close()
-			near, err := net.Dial("tcp", socket.Addr().String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			w := takesNothing{near.(*net.TCPConn), make(chan struct{})}
-			x := &exchange{
-				ResponseWriter: w, request: &http.Request{ProtoMajor: major, ProtoMinor: 1}, named: new(namedFields),
-				upload: new(upload), visit: &admitted{connection: &connection{client: &listen.Client{Conn: w.conn}}},
-			}
-			x.control = http.NewResponseController(w)
-			x.upload.ended.Store(true)
-			defer time.AfterFunc(10*soon, func() { near.Close() }).Stop()
-			wrote := make(chan struct{})
-			go func() { defer close(wrote); x.WriteHeader(http.StatusEarlyHints) }()
-			<-w.writing
-			began := time.Now()
-			x.cutOff()
-			<-wrote
-			if late := time.Since(began); late > soon {
-				t.Errorf("cut after %v", late)
-			}
-			x.WriteHeader(http.StatusEarlyHints) // none is begun any more: it would panic
-			x.unstick()
+			expectSoon(t, "it was cut", func() time.Duration { return cutHints(t, major) })
 		})
 	}
+}
+
+// cutHints returns how long the cut takes.
+func cutHints(t *testing.T, major int) time.Duration {
+	socket, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	near, err := net.Dial("tcp", socket.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := takesNothing{near.(*net.TCPConn), make(chan struct{})}
+	x := &exchange{
+		ResponseWriter: w, request: &http.Request{ProtoMajor: major, ProtoMinor: 1}, named: new(namedFields),
+		upload: new(upload), visit: &admitted{connection: &connection{client: &listen.Client{Conn: w.conn}}},
+	}
+	x.control = http.NewResponseController(w)
+	x.upload.ended.Store(true)
+	defer time.AfterFunc(10*soon, func() { near.Close() }).Stop()
+	wrote := make(chan struct{})
+	go func() { defer close(wrote); x.WriteHeader(http.StatusEarlyHints) }()
+	<-w.writing
+	began := time.Now()
+	x.cutOff()
+	<-wrote
+	late := time.Since(began)
+	x.WriteHeader(http.StatusEarlyHints) // none is begun any more: it would panic
+	x.unstick()
+	return late
 }
 
 // takesNothing is the writer for a client that reads nothing, and heeds no deadline.

@@ -41,7 +41,7 @@ const (
 // How long an agent may take for what its connection begins with.
 const (
 	helloTimeout  = 10 * time.Second
-	attachTimeout = 5 * time.Second
+	attachTimeout = link.TicketTime
 )
 
 // A Handler serves the agents of one listener in one generation of the configuration.

@@ -100,7 +100,7 @@ func (p *port) expect(t *testing.T, records ...string) {
 // eventually waits for a condition.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for limit := time.Now().Add(20 * time.Second); !condition(); time.Sleep(time.Millisecond) {
+	for limit := time.Now().Add(30 * time.Second); !condition(); time.Sleep(time.Millisecond) {
 		if time.Now().After(limit) {
 			t.Fatalf("%s never came", what)
 		}
@@ -244,7 +244,7 @@ func (p *port) connect(t *testing.T, address string) *net.TCPConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(30 * time.Second))
 	return conn.(*net.TCPConn)
 }
 
@@ -258,7 +258,7 @@ func (p *port) come(t *testing.T, agent string) (*control.Conn, *control.ServerH
 		t.Fatal(err)
 	}
 	messages := control.Agent(conn, nil)
-	messages.SetDeadline(time.Now().Add(20 * time.Second))
+	messages.SetDeadline(time.Now().Add(30 * time.Second))
 	hello, err := messages.Answer(control.AgentHello{Agent: "agent 1"})
 	if err != nil {
 		t.Fatal(err)
@@ -484,7 +484,7 @@ func TestScreened(t *testing.T) {
 	conn, err := net.Dial("tcp", p.plain)
 	if err == nil { // else the reset came before it was noticed to be there
 		defer conn.Close()
-		conn.SetDeadline(time.Now().Add(20 * time.Second))
+		conn.SetDeadline(time.Now().Add(30 * time.Second))
 		_, err = conn.Read(make([]byte, 1))
 	}
 	if !errors.Is(err, syscall.ECONNRESET) {

@@ -106,7 +106,7 @@ func (f *field) dial(t *testing.T) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(30 * time.Second))
 	return conn
 }
 
@@ -116,7 +116,7 @@ func (f *field) expectReset(t *testing.T) {
 	conn, err := net.Dial("tcp", f.address)
 	if err == nil {
 		defer conn.Close()
-		conn.SetDeadline(time.Now().Add(20 * time.Second))
+		conn.SetDeadline(time.Now().Add(30 * time.Second))
 		_, err = conn.Read(make([]byte, 1))
 	}
 	if !errors.Is(err, syscall.ECONNRESET) {
@@ -127,7 +127,7 @@ func (f *field) expectReset(t *testing.T) {
 // eventually waits for a condition.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for limit := time.Now().Add(20 * time.Second); !condition(); time.Sleep(time.Millisecond) {
+	for limit := time.Now().Add(30 * time.Second); !condition(); time.Sleep(time.Millisecond) {
 		if time.Now().After(limit) {
 			t.Fatalf("%s never came", what)
 		}
@@ -144,7 +144,7 @@ func (f *field) expect(t *testing.T, records ...string) {
 
 var (
 	loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
-	meter    = Device{Name: "meter-7", From: loopback, Options: mihini.ServerOptions{ListenTimeout: 10 * time.Second}}
+	meter    = Device{Name: "meter-7", From: loopback, Options: mihini.ServerOptions{ListenTimeout: time.Minute}}
 	listens  = []byte{0, 0, 4, 0}
 )
 

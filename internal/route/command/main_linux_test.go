@@ -36,7 +36,7 @@ var roles = map[string]func() int{
 }
 
 // patience is how long a test waits for what must happen.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func newRoute(t testing.TB, o command.Options) *command.Route {
 	t.Helper()

@@ -123,8 +123,9 @@ func TestOpenSendsProxyHeader(t *testing.T) {
 }
 
 func TestOpenLeavesNoDeadline(t *testing.T) {
+	t.Parallel()
 	service := listen(t, "tcp")
-	const timeout = time.Second // the time to connect
+	const timeout = 5 * time.Second // the time to connect
 	r := route(t, Options{Addresses: []string{service.address}, SendProxy: proxyproto.V1, Timeout: timeout})
 	stream, err := r.Open(t.Context(), request)
 	if err != nil {
@@ -221,11 +222,15 @@ func (s service) accept(t *testing.T) net.Conn {
 	return conn
 }
 
+// closedPort returns an address at which nobody listens, nor will during the test: a connection begins there.
 func closedPort(t *testing.T) string {
 	t.Helper()
-	s := listen(t, "tcp")
-	s.Close()
-	return s.address
+	conn, err := net.Dial("tcp", listen(t, "tcp").address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn.LocalAddr().String()
 }
 
 // exchange checks that bytes and both ends of the stream get through, and that nothing came before.

@@ -81,7 +81,11 @@ func checkWritten(t *testing.T, dir string, last uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	records, err := j.Read(t.Context(), 0, int(last)+10)
+	var records []store.JournalRecord
+	answered(t, func() error {
+		records, err = j.Read(t.Context(), 0, int(last)+10)
+		return err
+	})
 	if err != nil || len(records) < int(last) || len(records) > int(last)+1 {
 		t.Fatalf("of %d records %d are there (%v)", last, len(records), err)
 	}
@@ -95,9 +99,20 @@ func checkWritten(t *testing.T, dir string, last uint64) {
 	}
 }
 
+// answered asks until the store has had the time for an answer.
+func answered(t *testing.T, ask func() error) {
+	t.Helper()
+	eventually(t, "an answer of the store", func() bool { return !errors.Is(ask(), store.ErrUnavailable) })
+}
+
 func checkEntry(t *testing.T, s *Store, n, last uint64) {
 	t.Helper()
-	e, err := s.Get(t.Context(), "key.k"+strconv.FormatUint(n%keys, 10))
+	var e store.Entry
+	var err error
+	answered(t, func() error {
+		e, err = s.Get(t.Context(), "key.k"+strconv.FormatUint(n%keys, 10))
+		return err
+	})
 	got := string(e.Value)
 	if n+keys == last+1 && (got == token(last+1) || isDeletion(last+1) && errors.Is(err, store.ErrNotFound)) {
 		return // written, but not acknowledged

@@ -248,9 +248,13 @@ func testAway(t *testing.T, c *cluster) {
 		e, _ := s.Get(t.Context(), "user.ada")
 		return err == nil || string(e.Value) == "again"
 	})
-	if e, err := s.Get(t.Context(), "user.ada"); err != nil || string(e.Value) != "again" {
-		t.Errorf("%+v (%v)", e, err)
-	}
+	eventually(t, "it has what was written", func() bool {
+		e, err := s.Get(t.Context(), "user.ada")
+		if err == nil && string(e.Value) != "again" {
+			t.Fatalf("%+v", e)
+		}
+		return err == nil
+	})
 	if c, err := w.Next(); !errors.Is(err, store.ErrUnavailable) && (err != nil || string(c.Value) != "again") {
 		t.Errorf("the watch told %+v (%v)", c, err)
 	}
@@ -283,25 +287,30 @@ func checkUnavailable(t *testing.T, s *Store, j store.Journal) {
 		"read":   func(ctx context.Context) error { _, err := j.Read(ctx, 0, 1); return err },
 	} {
 		wg.Go(func() {
-			start := time.Now()
-			if err := call(t.Context()); !errors.Is(err, store.ErrUnavailable) {
-				t.Errorf("%s: %v", name, err)
-			}
-			if took := time.Since(start); took > patience+attemptTimeout {
-				t.Errorf("%s took %s", name, took)
-			}
-			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-			defer cancel()
-			start = time.Now()
-			if err := call(ctx); !errors.Is(err, store.ErrUnavailable) {
-				t.Errorf("%s within 100 ms: %v", name, err)
-			}
-			if took := time.Since(start); took > patience/2 {
-				t.Errorf("%s took %s of 100 ms", name, took)
-			}
+			fails(t, name, time.Hour, patience+attemptTimeout, call)
+			fails(t, name, 100*time.Millisecond, patience/2, call)
 		})
 	}
 	wg.Wait()
+}
+
+// fails wants an error of a call that is given so long, soon. A machine that is busy with other things gets more than one chance.
+func fails(t *testing.T, name string, given, soon time.Duration, call func(context.Context) error) {
+	took := time.Hour
+	for range 4 {
+		ctx, cancel := context.WithTimeout(t.Context(), given)
+		start := time.Now()
+		err := call(ctx)
+		took = min(took, time.Since(start))
+		cancel()
+		if !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("%s within %s: %v", name, given, err)
+		}
+		if took <= soon {
+			return
+		}
+	}
+	t.Errorf("%s took %s of %s at best", name, took, given)
 }
 
 func eventually(t *testing.T, what string, met func() bool) {

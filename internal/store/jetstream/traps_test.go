@@ -98,8 +98,9 @@ func TestTTLIsWholeSeconds(t *testing.T) {
 
 // An update through NATS's bucket would drop the TTL, and the node would seem to live for ever.
 func TestRenewalKeepsTTL(t *testing.T) {
+	t.Parallel()
 	s := openDir(t, t.TempDir())
-	h := &hold{bucket: s.nodes, key: "node.edge", id: "me", ttl: 2 * time.Second}
+	h := &hold{bucket: s.nodes, key: "node.edge", id: "me", ttl: 6 * time.Second}
 	var err error
 	if h.revision, err = s.nodes.create(t.Context(), h.key, []byte(h.id), h.ttl); err != nil {
 		t.Fatal(err)
@@ -286,7 +287,7 @@ func TestLeaseOfAnEarlierLife(t *testing.T) {
 	}
 }
 
-// The server's own words are few: nothing while all is well.
+// The server's own words are few: nothing while all is well. (It does say so where the machine holds it up.)
 func TestQuiet(t *testing.T) {
 	var log strings.Builder
 	dir := t.TempDir()
@@ -300,8 +301,10 @@ func TestQuiet(t *testing.T) {
 		}
 		s.Close()
 	}
-	if log.Len() > 0 {
-		t.Error(log.String())
+	for line := range strings.Lines(log.String()) {
+		if !strings.Contains(line, "took too long") && !strings.Contains(line, "processing time") {
+			t.Error(line)
+		}
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 // leaseTTL is long enough for machines that stall, and the tests of leases take some of it.
-const leaseTTL = 3 * time.Second
+const leaseTTL = 10 * time.Second
 
 func hold(t *testing.T, s store.Store, node string) store.NodeLease {
 	t.Helper()
@@ -21,7 +21,7 @@ func hold(t *testing.T, s store.Store, node string) store.NodeLease {
 
 func testLeaseHeld(t *testing.T, s store.Store) {
 	l := hold(t, s, "edge")
-	beyond := time.After(leaseTTL * 3 / 2)
+	beyond := time.After(leaseTTL * 6 / 5)
 	for wait := true; wait; {
 		select {
 		case <-beyond:
