@@ -50,7 +50,7 @@ type Options struct {
 
 // How long things take.
 const (
-	patience       = 8 * time.Second         // a call, unless its context ends sooner
+	patience       = 4 * time.Second         // a call, unless its context ends sooner
 	attemptTimeout = 1500 * time.Millisecond // one request of it
 	retryWait      = 50 * time.Millisecond
 )
