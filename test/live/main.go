@@ -9,11 +9,13 @@ import (
 )
 
 // Main is for TestMain. It makes each command one that the shell finds, and which is this test binary; and it runs the
-// tests in a network of their own where that is allowed, so that every port is free and nobody else uses them up.
+// tests in a network of their own where that is allowed, so that every port is free and nobody else uses them up, and with
+// their files in memory where there is room.
 func Main(m *testing.M, commands map[string]func()) {
 	if commands[filepath.Base(os.Args[0])] == nil {
 		os.Setenv("GORACE", RaceOptions)
 		enterNetwork()
+		enterMemory()
 	}
 	testscript.Main(m, commands)
 }

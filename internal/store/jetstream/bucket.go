@@ -31,7 +31,7 @@ func (s *Store) newBucket(ctx context.Context, name string, c jetstream.StreamCo
 	c.Discard = jetstream.DiscardNew
 	c.DenyDelete = true
 	c.AllowDirect = false // a follower would answer, which may be behind
-	err := retry(ctx, func(ctx context.Context) (err error) {
+	err := s.patience.retry(ctx, func(ctx context.Context) (err error) {
 		b.stream, err = s.js.CreateOrUpdateStream(ctx, c)
 		return err
 	})
@@ -73,11 +73,11 @@ func (b *bucket) write(ctx context.Context, e edit) (revision uint64, err error)
 	if err := b.s.checkRoom(); err != nil {
 		return 0, err
 	}
-	call, cancel := context.WithTimeout(ctx, patience)
+	call, cancel := context.WithTimeout(ctx, b.s.patience.call)
 	defer cancel()
 	nonce := rand.Text()
 	inDoubt := false // an earlier attempt may have done it
-	err = retry(ctx, func(ctx context.Context) error {
+	err = b.s.patience.retry(ctx, func(ctx context.Context) error {
 		ack, err := b.s.js.PublishMsg(ctx, b.message(e, nonce), jetstream.WithExpectLastSequencePerSubject(e.after),
 			jetstream.WithRetryAttempts(0))
 		switch {
@@ -123,7 +123,7 @@ func (b *bucket) written(ctx context.Context, e edit, nonce string) (revision ui
 
 // read asks the stream's leader for a message.
 func (b *bucket) read(ctx context.Context, sequence uint64, options ...jetstream.GetMsgOpt) (m *jetstream.RawStreamMsg, err error) {
-	err = retry(ctx, func(ctx context.Context) error {
+	err = b.s.patience.retry(ctx, func(ctx context.Context) error {
 		m, err = b.stream.GetMsg(ctx, sequence, options...)
 		return err
 	})
@@ -132,7 +132,7 @@ func (b *bucket) read(ctx context.Context, sequence uint64, options ...jetstream
 
 // last asks the leader for what a key has now, which may be the marker of a deletion. None is jetstream.ErrMsgNotFound.
 func (b *bucket) last(ctx context.Context, key string) (m *jetstream.RawStreamMsg, err error) {
-	err = retry(ctx, func(ctx context.Context) error {
+	err = b.s.patience.retry(ctx, func(ctx context.Context) error {
 		m, err = b.stream.GetLastMsgForSubject(ctx, b.subject+key)
 		return err
 	})

@@ -99,7 +99,7 @@ func (b *bucket) list(ctx context.Context, prefix string) (entries []store.Entry
 
 // info asks the leader what there is, and for the subjects of keys.
 func (b *bucket) info(ctx context.Context, prefix string) (info *jetstream.StreamInfo, err error) {
-	err = retry(ctx, func(ctx context.Context) error {
+	err = b.s.patience.retry(ctx, func(ctx context.Context) error {
 		info, err = b.stream.Info(ctx, jetstream.WithSubjectFilter(b.subject+prefix+">"))
 		return err
 	})

@@ -48,13 +48,6 @@ type Options struct {
 	Log    *slog.Logger // nil: nothing is logged
 }
 
-// How long things take.
-const (
-	patience       = 4 * time.Second         // a call, unless its context ends sooner
-	attemptTimeout = 1500 * time.Millisecond // one request of it
-	retryWait      = 50 * time.Millisecond
-)
-
 // history is how many values of a key are kept: a watch may be that far behind. It must be 1 where entries have a TTL:
 // nats-server would let them live too long otherwise, and lose their end.
 const history = 16
@@ -62,6 +55,7 @@ const history = 16
 // Store is a store.Store. Open makes one.
 type Store struct {
 	options  Options
+	patience patience
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
 	embedded *embedded // nil: a cluster
@@ -87,7 +81,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if err := store.CheckName(o.Bucket); err != nil {
 		return nil, err
 	}
-	s := &Store{options: o}
+	s := &Store{options: o, patience: withCluster}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.close = sync.OnceValue(s.shutDown)
 	defer func() {
@@ -99,7 +93,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	case (o.Dir == "") == (o.URL == ""):
 		return nil, errors.New("a store has either a directory or a URL")
 	case o.Dir != "":
-		s.options.Replicas = 1
+		s.options.Replicas, s.patience = 1, withDisk
 		if s.embedded, err = startEmbedded(o.Dir, o.Log); err != nil {
 			return nil, err
 		}
@@ -139,7 +133,7 @@ func (s *Store) makeBuckets(ctx context.Context) (err error) {
 		return err
 	}
 	// The lock file says that nobody else is there: who held a lease was an earlier process.
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, s.patience.call)
 	defer cancel()
 	return s.nodes.stream.Purge(ctx)
 }
@@ -153,7 +147,7 @@ func connect(ctx context.Context, o Options, options []nats.Option) (*nats.Conn,
 		options = append(options, nats.Secure(o.TLS))
 	}
 	var conn *nats.Conn
-	err := retry(ctx, func(ctx context.Context) (err error) {
+	err := withCluster.retry(ctx, func(ctx context.Context) (err error) {
 		conn, err = nats.Connect(o.URL, options...)
 		return err
 	})
@@ -168,7 +162,7 @@ func (s *Store) connectOptions() []nats.Option {
 	log := s.options.Log
 	return []nats.Option{
 		nats.Name("jackfield"),
-		nats.Timeout(attemptTimeout),
+		nats.Timeout(s.patience.attempt),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(250 * time.Millisecond),
 		nats.ReconnectBufSize(-1),

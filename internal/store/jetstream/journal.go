@@ -50,7 +50,7 @@ func (s *Store) Journal(ctx context.Context, name string, r store.Retention) (st
 	if r.MaxAge > 0 {
 		c.Duplicates = min(c.Duplicates, r.MaxAge)
 	}
-	err := retry(ctx, func(ctx context.Context) (err error) {
+	err := s.patience.retry(ctx, func(ctx context.Context) (err error) {
 		j.stream, err = s.js.CreateOrUpdateStream(ctx, c)
 		return err
 	})
@@ -66,7 +66,7 @@ func (j *journal) Append(ctx context.Context, record []byte) (sequence uint64, e
 		return 0, err
 	}
 	nonce := rand.Text()
-	err = retry(ctx, func(ctx context.Context) error {
+	err = j.s.patience.retry(ctx, func(ctx context.Context) error {
 		m := &nats.Msg{Subject: j.subject, Data: record}
 		ack, err := j.s.js.PublishMsg(ctx, m, jetstream.WithMsgID(nonce), jetstream.WithRetryAttempts(0))
 		if err == nil {
@@ -79,7 +79,7 @@ func (j *journal) Append(ctx context.Context, record []byte) (sequence uint64, e
 
 // Bounds asks the leader.
 func (j *journal) Bounds(ctx context.Context) (first, last uint64, err error) {
-	err = retry(ctx, func(ctx context.Context) error {
+	err = j.s.patience.retry(ctx, func(ctx context.Context) error {
 		info, err := j.stream.Info(ctx)
 		if err == nil {
 			first, last = info.State.FirstSeq, info.State.LastSeq
@@ -117,7 +117,7 @@ const readers = 64
 func (j *journal) readBatch(ctx context.Context, from uint64, n int) ([]store.JournalRecord, error) {
 	batch := make([]store.JournalRecord, n)
 	err := inParallel(n, readers, func(i int) error {
-		return retry(ctx, func(ctx context.Context) error {
+		return j.s.patience.retry(ctx, func(ctx context.Context) error {
 			m, err := j.stream.GetMsg(ctx, from+uint64(i))
 			if err == nil {
 				batch[i] = store.JournalRecord{Sequence: m.Sequence, Written: m.Time, Data: m.Data}

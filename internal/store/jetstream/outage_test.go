@@ -287,8 +287,8 @@ func checkUnavailable(t *testing.T, s *Store, j store.Journal) {
 		"read":   func(ctx context.Context) error { _, err := j.Read(ctx, 0, 1); return err },
 	} {
 		wg.Go(func() {
-			fails(t, name, time.Hour, patience+attemptTimeout, call)
-			fails(t, name, 100*time.Millisecond, patience/2, call)
+			fails(t, name, time.Hour, withCluster.call+withCluster.attempt, call)
+			fails(t, name, 100*time.Millisecond, withCluster.call/2, call)
 		})
 	}
 	wg.Wait()

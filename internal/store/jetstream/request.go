@@ -13,13 +13,28 @@ import (
 	"jackfield/internal/store"
 )
 
-// retry makes attempts, each with a timeout, until one gives an answer, ctx ends, or patience does. Answers are nil,
+// A patience is how long a store may take.
+type patience struct {
+	call    time.Duration // for a call, unless its context ends sooner
+	attempt time.Duration // for one request of it
+}
+
+// A cluster that does not answer is not there. A disk is there: but a memory card, or a disk that others keep busy, may take seconds to
+// have a write in it.
+var (
+	withCluster = patience{call: 4 * time.Second, attempt: 1500 * time.Millisecond}
+	withDisk    = patience{call: 20 * time.Second, attempt: 5 * time.Second}
+)
+
+const retryWait = 50 * time.Millisecond
+
+// retry makes attempts, each with a timeout, until one gives an answer, ctx ends, or the patience does. Answers are nil,
 // jetstream.ErrMsgNotFound, a wrong revision and store.ErrConflict; all other errors are store.ErrUnavailable.
-func retry(caller context.Context, attempt func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(caller, patience)
+func (p patience) retry(caller context.Context, attempt func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(caller, p.call)
 	defer cancel()
 	for {
-		one, done := context.WithTimeout(ctx, attemptTimeout)
+		one, done := context.WithTimeout(ctx, p.attempt)
 		err := attempt(one)
 		done()
 		switch {

@@ -55,7 +55,7 @@ func (b *bucket) sweep(ctx context.Context, age time.Duration) (swept int, err e
 
 // forget removes a marker and what is before it. A key that was made again has its value behind it.
 func (b *bucket) forget(ctx context.Context, marker *jetstream.RawStreamMsg) error {
-	return retry(ctx, func(ctx context.Context) error {
+	return b.s.patience.retry(ctx, func(ctx context.Context) error {
 		return b.stream.Purge(ctx, jetstream.WithPurgeSubject(marker.Subject), jetstream.WithPurgeSequence(marker.Sequence+1))
 	})
 }

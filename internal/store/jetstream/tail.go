@@ -21,7 +21,7 @@ const (
 
 // A tail reads a stream from a place on, across whatever becomes of connections and consumers.
 type tail struct {
-	js     jetstream.JetStream
+	s      *Store
 	stream string
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -33,7 +33,7 @@ type tail struct {
 }
 
 func (s *Store) newTail(ctx context.Context, stream string, next uint64) *tail {
-	t := &tail{js: s.js, stream: stream, next: max(next, 1)}
+	t := &tail{s: s, stream: stream, next: max(next, 1)}
 	t.ctx, t.cancel = context.WithCancelCause(ctx)
 	forget := context.AfterFunc(s.ctx, func() { t.cancel(store.ErrUnavailable) })
 	context.AfterFunc(t.ctx, func() {
@@ -88,9 +88,9 @@ func (t *tail) consume() (jetstream.MessagesContext, error) {
 	if messages != nil {
 		return messages, nil
 	}
-	ctx, cancel := context.WithTimeout(t.ctx, attemptTimeout)
+	ctx, cancel := context.WithTimeout(t.ctx, t.s.patience.attempt)
 	defer cancel()
-	consumer, err := t.js.CreateConsumer(ctx, t.stream, jetstream.ConsumerConfig{
+	consumer, err := t.s.js.CreateConsumer(ctx, t.stream, jetstream.ConsumerConfig{
 		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
 		OptStartSeq:       t.next,
 		AckPolicy:         jetstream.AckNonePolicy,
