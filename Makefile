@@ -20,7 +20,7 @@ FLAGS     = -trimpath
 # The long ones come first, beside the others. More at a time would not be done sooner, only have each wait for the processor; lint has
 # vetted already; and the race detector need not sleep a second whenever a program ends.
 test: peers lint cross
-	JACKFIELD_PEERS=$(abspath $(PEERS)) GORACE=atexit_sleep_ms=0 $(GO) test -race -vet=off -p 3 -parallel 5 -timeout 9m \
+	JACKFIELD_PEERS=$(abspath $(PEERS)) GORACE=atexit_sleep_ms=0 $(GO) test -race -vet=off -p 3 -parallel 6 -timeout 9m \
 		$$($(GO) list ./test/... ./... | grep -v '^jackfield/bench')
 	JACKFIELD_PEERS=$(abspath $(PEERS)) CGO_ENABLED=0 $(GO) test -vet=off -timeout 8m ./bench/...   # what measures is not slowed by -race
 
