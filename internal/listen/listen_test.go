@@ -1,7 +1,6 @@
 package listen_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -18,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"jackfield/internal/listen"
+	"jackfield/internal/logtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -107,7 +106,7 @@ func TestProxyHeader(t *testing.T) {
 		{"trusted without a header", "127.0.0.0/8", "GET / HTTP/1.0\r\n\r\n", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			var log lockedBuffer
+			var log logtest.Buffer
 			address := serve(t, &listen.Server{
 				Handler:   tellSource,
 				Log:       slog.New(slog.NewTextHandler(&log, nil)),
@@ -127,23 +126,6 @@ func TestProxyHeader(t *testing.T) {
 			}
 		})
 	}
-}
-
-type lockedBuffer struct {
-	mu     sync.Mutex
-	buffer bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.String()
 }
 
 // Wait waits for handlers, which learn of the end by their context.

@@ -11,6 +11,7 @@ import (
 
 	"jackfield"
 	"jackfield/internal/config"
+	"jackfield/internal/logtest"
 	"jackfield/internal/server"
 )
 
@@ -44,7 +45,7 @@ service "bye" {
 	if c == nil {
 		t.Fatal(problems.List())
 	}
-	var log lockedBuffer
+	var log logtest.Buffer
 	ended := make(ends, 1)
 	s, err := server.Start(server.Options{
 		Path: path, Config: c, Log: slog.New(slog.NewJSONHandler(&log, nil)), Level: new(slog.LevelVar), Version: "test",

@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -10,10 +9,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"jackfield/internal/config"
+	"jackfield/internal/logtest"
 	"jackfield/internal/server"
 )
 
@@ -42,7 +41,7 @@ service "daytime" {
 	if failures := server.Check(c); len(failures) > 0 {
 		t.Fatal(failures)
 	}
-	var log lockedBuffer
+	var log logtest.Buffer
 	s, err := server.Start(server.Options{
 		Path: path, Config: c, Log: slog.New(slog.NewJSONHandler(&log, nil)), Level: new(slog.LevelVar), Version: "test",
 	})
@@ -62,26 +61,8 @@ service "daytime" {
 	}
 }
 
-// A lockedBuffer is a log that can be read while it is written.
-type lockedBuffer struct {
-	mu     sync.Mutex
-	buffer bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.String()
-}
-
 // listening finds the address of the only listener in the log.
-func listening(t *testing.T, log *lockedBuffer) string {
+func listening(t *testing.T, log *logtest.Buffer) string {
 	t.Helper()
 	var line struct{ Msg, Address string }
 	lines := json.NewDecoder(strings.NewReader(log.String()))

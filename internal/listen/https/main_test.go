@@ -1,7 +1,6 @@
 package https
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -16,7 +15,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +22,7 @@ import (
 
 	"jackfield/internal/gateway"
 	"jackfield/internal/listen"
+	"jackfield/internal/logtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -36,7 +35,7 @@ type host struct {
 	sockets *listen.Sockets
 	server  *listen.Server
 	stop    context.CancelFunc
-	log     *lockedBuffer
+	log     *logtest.Buffer
 	roots   *x509.CertPool
 }
 
@@ -45,7 +44,7 @@ const hostName = "jackfield.test"
 // start runs a listener of protocol https, or http if plain, until the test ends.
 func start(t *testing.T, plain bool, change func(*Options)) *host {
 	t.Helper()
-	h := &host{t: t, log: new(lockedBuffer)}
+	h := &host{t: t, log: new(logtest.Buffer)}
 	o := Options{
 		Gateway:  screenFunc(func() error { return nil }),
 		Listener: &gateway.Listener{Name: "test"},
@@ -185,21 +184,4 @@ func await(t *testing.T, what string, condition func() bool) {
 			t.Fatalf("never happened: %s", what)
 		}
 	}
-}
-
-type lockedBuffer struct {
-	mu     sync.Mutex
-	buffer bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.String()
 }
