@@ -37,14 +37,16 @@ func TestFloodOfTunnels(t *testing.T) {
 				framer.WritePing(false, [8]byte{})
 				buffered.Flush()
 			})
+			over := make(chan struct{})
 			var ending sync.WaitGroup
 			ending.Go(func() { // the services' ends, so that none runs out
-				for range cap(l.serve) {
-					s, more := <-l.serve
-					if !more {
+				for {
+					select {
+					case s := <-l.serve:
+						s.Close()
+					case <-over:
 						return
 					}
-					s.Close()
 				}
 			})
 			for {
@@ -62,7 +64,7 @@ func TestFloodOfTunnels(t *testing.T) {
 			conn.Close()
 			flood.Wait()
 			await(t, "no session is left", func() bool { return l.sessions.Len() == 0 && l.connections() == 0 })
-			close(l.serve)
+			close(over) // and not l.serve: a handler that had not begun is a late session
 			ending.Wait()
 			l.stillServes()
 		})
