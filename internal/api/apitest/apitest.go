@@ -81,6 +81,8 @@ func NewWith(t testing.TB, setup Setup) *Server {
 	s.Fake, s.Agents = newFake(s.Hub), newAgents()
 	log := slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.journal = journal.NewWriter(records, journal.Options{Server: "test", Log: log})
+	s.people(t)
+	watched := &watched{Directory: directory, begun: make(chan struct{})}
 	var ids atomic.Int64
 	options := api.Options{
 		Status:    api.Status{Version: "1.2.3", PID: 7, Started: Started, Node: "a"},
@@ -88,7 +90,7 @@ func NewWith(t testing.TB, setup Setup) *Server {
 		NewID:     func() string { return "id-" + strconv.FormatInt(ids.Add(1), 10) },
 		Audit:     s.Fake.call,
 		Hub:       s.Hub,
-		Directory: directory, Services: s.Fake, Sessions: s.Fake, Devices: s.Fake, Agents: s.Agents, Configuration: s.Fake,
+		Directory: watched, Services: s.Fake, Sessions: s.Fake, Devices: s.Fake, Agents: s.Agents, Configuration: s.Fake,
 		Journal: journal.NewReader(records), Certificates: s.Fake, Backups: s.Fake,
 	}
 	if setup.Options != nil {
@@ -98,6 +100,7 @@ func NewWith(t testing.TB, setup Setup) *Server {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { s.Run(ctx) })
+	<-watched.begun // what the test changes is an event; what was before is none
 	handler := s.Handler(api.Entrance{Listener: "web", Protocol: "http", Admit: s.Fake.admit})
 	if setup.Wrap != nil {
 		handler = setup.Wrap(handler)
@@ -113,8 +116,20 @@ func NewWith(t testing.TB, setup Setup) *Server {
 		directory.Close()
 		entries.Close()
 	})
-	s.people(t)
 	return s
+}
+
+// A watched directory says when the API has begun to watch it: it has read the users then.
+type watched struct {
+	*identity.Directory
+	begun chan struct{}
+	once  sync.Once
+}
+
+func (w *watched) Users() []identity.User {
+	users := w.Directory.Users()
+	w.once.Do(func() { close(w.begun) })
+	return users
 }
 
 func (s *Server) people(t testing.TB) {
