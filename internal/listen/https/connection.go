@@ -61,14 +61,14 @@ func (h *Handler) serveHTTP(ctx context.Context, c *connection) {
 	defer h.forget(c)
 	stop := context.AfterFunc(ctx, c.cut)
 	defer stop()
-	first := time.AfterFunc(h.Limits.HeaderTimeout, func() { h.cutSilent(c) }) // net/http has no limit for this in HTTP/2
-	defer first.Stop()
+	over := h.awaitRequest(c)
 	c.accept <- c.conn
 	h.server.Serve(c)
 	if len(c.accept) > 0 {
 		h.serveLate(c)
 	}
 	<-c.ended
+	over()
 	if g := guardOf(c.conn); g != nil && (g.lingers.Load() || g.last.Load()) {
 		if g.failure == nil && g.lingers.Load() {
 			h.refused(ReasonHeader, "a request was refused whose header is too long", "source", c.client.Source)
@@ -141,6 +141,18 @@ func (c *connection) cut() {
 func (c *connection) leaveTunnel() {
 	if c.tunnels.Add(-1) == 0 && c.ctx.Err() != nil {
 		c.cut()
+	}
+}
+
+// awaitRequest gives a connection HeaderTimeout for its first request, until it is over. In HTTP/2 net/http has no limit for
+// that. In HTTP/1.1 it has the same one, and may be the first to close.
+func (h *Handler) awaitRequest(c *connection) (over func()) {
+	began := time.Now()
+	timer := time.AfterFunc(h.Limits.HeaderTimeout, func() { h.cutSilent(c) })
+	return func() {
+		if timer.Stop() && time.Since(began) >= h.Limits.HeaderTimeout {
+			h.cutSilent(c)
+		}
 	}
 }
 
