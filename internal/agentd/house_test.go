@@ -1,7 +1,6 @@
 package agentd
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -24,6 +23,7 @@ import (
 	"jackfield"
 	links "jackfield/internal/link"
 	"jackfield/internal/link/control"
+	"jackfield/internal/logtest"
 	"jackfield/internal/relay"
 	"jackfield/internal/route/dial"
 	"jackfield/internal/tlsstream"
@@ -103,31 +103,13 @@ func (a *authority) sign(t testing.TB, name string, around time.Time) tls.Certif
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// A lockedBuffer is a log.
-type lockedBuffer struct {
-	mu sync.Mutex
-	bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.Buffer.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.Buffer.String()
-}
-
 // A house is a server, as far as agents are concerned.
 type house struct {
 	agents    *links.Agents
 	authority *authority
 	address   string // for TLS
 	plain     string // for data without it; empty: there is none
-	log       *lockedBuffer
+	log       *logtest.Buffer
 
 	ctx     context.Context
 	running sync.WaitGroup
@@ -150,7 +132,7 @@ type offering struct {
 func newHouse(t testing.TB) *house {
 	t.Helper()
 	h := &house{
-		agents: links.NewAgents(), authority: newAuthority(t), log: new(lockedBuffer), offered: make(map[string]offering),
+		agents: links.NewAgents(), authority: newAuthority(t), log: new(logtest.Buffer), offered: make(map[string]offering),
 		renewed: make(chan *control.Renew, 10), conns: make(map[net.Conn]struct{}),
 	}
 	h.config = &tls.Config{

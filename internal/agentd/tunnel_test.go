@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"jackfield/internal/link/control"
+	"jackfield/internal/logtest"
 	"jackfield/wire/mihini"
 )
 
@@ -99,7 +100,7 @@ func TestTunnelRefused(t *testing.T) {
 }
 
 func TestTooManyTunnels(t *testing.T) {
-	a := New((&house{log: new(lockedBuffer)}).options(), Offer{})
+	a := New((&house{log: new(logtest.Buffer)}).options(), Offer{})
 	ctx, end := context.WithCancel(t.Context())
 	defer func() { end(); a.tunnels.wait() }()
 	for port := range MaxTunnels {

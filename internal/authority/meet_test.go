@@ -1,7 +1,6 @@
 package authority
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -17,27 +16,16 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"jackfield/internal/logtest"
 )
 
 const serverName = "jackfield.test"
 
 // A journal is a log that a test reads.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
+type journal struct{ logtest.Buffer }
 
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) count(what string) int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return strings.Count(j.text.String(), what)
-}
+func (j *journal) count(what string) int { return strings.Count(j.String(), what) }
 
 func (j *journal) log() *slog.Logger {
 	return slog.New(slog.NewTextHandler(j, &slog.HandlerOptions{Level: slog.LevelDebug}))

@@ -174,7 +174,7 @@ func TestOwnCertificateIsReplaced(t *testing.T) {
 		if expired.Leaf.Subject.CommonName != "1" {
 			t.Error("another certificate is shown")
 		}
-		if leaks(log.text.String(), key) || leaks(log.text.String(), newKey) {
+		if leaks(log.String(), key) || leaks(log.String(), newKey) {
 			t.Error("a key is in the log")
 		}
 	})

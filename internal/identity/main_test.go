@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -12,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"jackfield"
+	"jackfield/internal/logtest"
 	"jackfield/internal/store"
 	"jackfield/internal/store/memory"
 )
@@ -101,22 +101,7 @@ func await(t testing.TB, d *Directory, condition func() bool) {
 }
 
 // journal is a log that can be searched.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
+type journal struct{ logtest.Buffer }
 
 func (j *journal) log() *slog.Logger {
 	return slog.New(slog.NewTextHandler(j, &slog.HandlerOptions{Level: slog.LevelDebug}))

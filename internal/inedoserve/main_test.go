@@ -18,6 +18,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"jackfield/internal/logtest"
 	"jackfield/wire/inedo"
 )
 
@@ -167,22 +168,8 @@ var modes = sync.OnceValue(func() map[string]mode {
 	}
 })
 
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
+// A logBuffer is a log that can be waited for.
+type logBuffer struct{ logtest.Buffer }
 
 // await waits until the log has a text so many times.
 func (b *logBuffer) await(t testing.TB, text string, times int) {

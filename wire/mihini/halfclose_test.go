@@ -159,7 +159,10 @@ func TestHalfCloseOfServer(t *testing.T) {
 			if waited := time.Since(before); waited != 0 {
 				t.Errorf("CLOSE came after %v", waited)
 			}
-			device.send(data(1, "nobody reads this"), closeOf(1))
+			device.quiet()
+			device.send(data(1, "nobody reads this"))
+			device.expect(closeOf(1)) // again
+			device.send(closeOf(1))
 			device.quiet()
 		},
 		"strict": func(t *testing.T) {

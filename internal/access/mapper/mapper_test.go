@@ -12,13 +12,13 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"jackfield"
+	"jackfield/internal/logtest"
 	"jackfield/wire/mapper"
 )
 
@@ -115,24 +115,7 @@ const patience = 30 * time.Second
 // A fixture is a mapper and what it logged.
 type fixture struct {
 	*Mapper
-	log *syncBuffer
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
+	log *logtest.Buffer
 }
 
 // start makes a mapper of one of the programs, which the test closes.
@@ -142,7 +125,7 @@ func start(t testing.TB, program string, change ...func(*Options)) fixture {
 	for _, c := range change {
 		c(&o)
 	}
-	log := new(syncBuffer)
+	log := new(logtest.Buffer)
 	m, err := New(o, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)

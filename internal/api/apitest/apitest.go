@@ -30,6 +30,7 @@ import (
 	"jackfield/internal/audit"
 	"jackfield/internal/audit/journal"
 	"jackfield/internal/identity"
+	"jackfield/internal/logtest"
 	"jackfield/internal/store"
 	"jackfield/internal/store/memory"
 )
@@ -47,7 +48,7 @@ type Server struct {
 	Hub       *api.Hub
 	Fake      *Fake
 	Agents    *Agents
-	Log       *Buffer // what was logged, at every level
+	Log       *logtest.Buffer // what was logged, at every level
 	URL       string
 
 	Admin, User, ReadOnly string // tokens: of ada with every scope, of bob with the usual ones, of bob to read with
@@ -77,7 +78,7 @@ func NewWith(t testing.TB, setup Setup) *Server {
 	if err := errors.Join(err, err2); err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{Directory: directory, Hub: api.NewHub(), Log: &Buffer{}}
+	s := &Server{Directory: directory, Hub: api.NewHub(), Log: new(logtest.Buffer)}
 	s.Fake, s.Agents = newFake(s.Hub), newAgents()
 	log := slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.journal = journal.NewWriter(records, journal.Options{Server: "test", Log: log})
@@ -198,24 +199,6 @@ func (s *Server) Record(t testing.TB, user, service string) {
 	if err := s.journal.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// A Buffer takes a log.
-type Buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *Buffer) Write(text []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(text)
-}
-
-func (b *Buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 // A Fake stands in for the gateway, the configuration, the authority and the store.

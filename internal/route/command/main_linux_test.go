@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"jackfield"
+	"jackfield/internal/logtest"
 	"jackfield/internal/route/command"
 )
 
@@ -238,22 +239,7 @@ func isReset(client net.Conn) bool {
 }
 
 // A logBuffer is a log that can be read while it is written.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
+type logBuffer struct{ logtest.Buffer }
 
 func (l *logBuffer) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
