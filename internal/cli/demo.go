@@ -87,7 +87,7 @@ func runDemo(ctx context.Context, out, stderr io.Writer) error {
 	if d.Console, err = serveDemoConsole(ctx, "fpga-1"); err != nil {
 		return err
 	}
-	if d.Meter, err = serveDemoConsole(ctx, "meter-7"); err != nil {
+	if d.Meter, err = serveDemoConsole(ctx, demoDevice); err != nil {
 		return err
 	}
 	if d.Edge, err = serveDemoConsole(ctx, demoAgent); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"jackfield"
@@ -18,12 +19,15 @@ import (
 // demoAgent is the name of the demo's agent, and the station of what it offers.
 const demoAgent = "edge-7"
 
-// How long the demo's agent may take to come.
-const demoAgentPatience = 30 * time.Second
+// demoDevice is the name of the demo's device.
+const demoDevice = "meter-7"
+
+// How long the demo's device and agent may take to come.
+const demoPatience = 30 * time.Second
 
 // joinAgent does what "agent enroll" and "agent join" do, and returns the agent, which is to be run.
 func (d *demo) joinAgent(ctx context.Context, server *api.Client) (run func(context.Context), err error) {
-	ctx, cancel := context.WithTimeout(ctx, demoAgentPatience)
+	ctx, cancel := context.WithTimeout(ctx, demoPatience)
 	defer cancel()
 	enrolled, err := server.EnrollAgent(ctx, api.NewAgent{Name: demoAgent})
 	if err != nil {
@@ -45,13 +49,13 @@ func (d *demo) joinAgent(ctx context.Context, server *api.Client) (run func(cont
 	return func(ctx context.Context) { a.Dial(ctx, agentd.Server{Address: member.Address(), TLS: member.TLS}, nil) }, nil
 }
 
-// awaitAgent waits until what the agent offers is published.
-func awaitAgent(ctx context.Context, server *api.Client) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, demoAgentPatience, errors.New("the demo's agent does not come"))
+// awaitPlayers waits until the demo's device is connected, and what its agent offers is published: whoever reads what to try may be quick.
+func awaitPlayers(ctx context.Context, server *api.Client) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, demoPatience, errors.New("the demo's device or agent does not come"))
 	defer cancel()
 	for {
-		a, err := server.Agent(ctx, demoAgent)
-		if err != nil || len(a.Services) > 0 {
+		all, err := haveCome(ctx, server)
+		if err != nil || all {
 			return err
 		}
 		select {
@@ -62,7 +66,16 @@ func awaitAgent(ctx context.Context, server *api.Client) error {
 	}
 }
 
-// playAgent brings the demo's agent up, and has it end with ctx.
+func haveCome(ctx context.Context, server *api.Client) (all bool, err error) {
+	d, err := server.Device(ctx, demoDevice)
+	if err != nil || !d.Connected {
+		return false, err
+	}
+	a, err := server.Agent(ctx, demoAgent)
+	return err == nil && slices.ContainsFunc(a.Services, func(s api.AgentService) bool { return s.Published }), err
+}
+
+// playAgent brings the demo's agent up, which ends with ctx. It returns once the device has come, too.
 func (d *demo) playAgent(ctx context.Context, play func(func())) error {
 	server, err := admin.Dial(filepath.Join(d.Dir, admin.SocketName))
 	if err != nil {
@@ -73,5 +86,5 @@ func (d *demo) playAgent(ctx context.Context, play func(func())) error {
 		return err
 	}
 	play(func() { run(ctx) })
-	return awaitAgent(ctx, server)
+	return awaitPlayers(ctx, server)
 }

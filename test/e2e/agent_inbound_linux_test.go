@@ -93,11 +93,11 @@ func (f *fleet) changeKey(t *testing.T, state string, since map[string]time.Time
 			t.Fatal(err)
 		}
 		f.cli(t, "", "reload")
-		want := api.AgentLinked
-		if key != right {
-			want = api.AgentAway
+		if key == right {
+			f.awaitPublished(t, "plain-in", 1)
+		} else {
+			f.awaitState(t, "plain-in", api.AgentAway)
 		}
-		f.awaitState(t, "plain-in", want)
 		if now := f.agentState(t, "tls-in").Since; !now.Equal(since["tls-in"]) {
 			t.Errorf("the link to tls-in is of %v now, it was of %v", now, since["tls-in"])
 		}

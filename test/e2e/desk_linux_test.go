@@ -424,6 +424,12 @@ func TestFollowAudit(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	d.run(t, 0, "sh", "-c", "echo before | jackfield connect loop; echo before | jackfield connect echo")
+	if !eventually(func() bool { // what has happened is in the store, where it is asked for, a moment later
+		said, _ := d.run(t, 0, "jackfield", "audit", "--event", "open")
+		return strings.Count(said, " open ") == 2
+	}) {
+		t.Fatal("the sessions are not in the audit")
+	}
 	follow, err := live.Start(d.command(t, "jackfield", "audit", "-f", "--event", "open", "-n", "1"))
 	if err != nil {
 		t.Fatal(err)

@@ -141,6 +141,13 @@ func (f *follower) await(t *testing.T, want api.Event) event {
 
 func like(got, want string) bool { return want == "" || got == want }
 
+// heed waits until the follower has been told of all that has changed so far. A change is told a moment after it is made.
+func (f *follower) heed(t *testing.T, o *office) {
+	t.Helper()
+	o.token(t, "last-so-far")
+	f.await(t, api.Event{Type: api.TokenChanged, User: "last-so-far"})
+}
+
 // awaitEnd reads what is left, which must end with an event that says why.
 func (f *follower) awaitEnd(t *testing.T) event {
 	t.Helper()
@@ -304,16 +311,23 @@ func TestEventsResumed(t *testing.T) {
 	o := newOffice(t, officeConfig)
 	changes := live.Times(60, 400)
 	admin := o.token(t, "admin", identity.AllScopes()...)
+	o.caller(t, "h2", admin).follow(t, "herald", "").heed(t, o)
 	for _, protocol := range webProtocols {
 		t.Run(strings.ReplaceAll(protocol, "/", ""), func(t *testing.T) {
 			whole := o.caller(t, protocol, admin).follow(t, "whole", "")
 			broken := o.caller(t, protocol, admin)
 			f := broken.follow(t, "broken", "")
-			changed := make(chan struct{})
+			changed, broke := make(chan struct{}), make(chan struct{})
 			go func() {
 				defer close(changed)
 				changer := o.admin(t)
 				for i := range changes {
+					if i == changes/2 {
+						select { // not everything is to have come before the first break
+						case <-broke:
+						case <-t.Context().Done():
+						}
+					}
 					if _, err := changer.AddToken(t.Context(), api.NewToken{User: "admin", Label: fmt.Sprint(i)}); err != nil {
 						t.Error(err)
 						return
@@ -326,7 +340,9 @@ func TestEventsResumed(t *testing.T) {
 				e, more := f.next(t)
 				switch {
 				case !more:
-					breaks++
+					if breaks++; breaks == 1 {
+						close(broke)
+					}
 					f = broken.follow(t, "broken", seen[len(seen)-1])
 				case e.Type != api.TokenChanged:
 					t.Fatalf("%+v came", e)

@@ -148,8 +148,8 @@ func TestTokenExpires(t *testing.T) {
 		}
 	}
 	audit := filepath.Join(d.dir, "data/audit.jsonl")
-	if !eventually(func() bool {
-		return len(live.Select(fileText(t, audit), live.Equal("event", "close"), live.Equal("end", "token expired"))) == 1
+	if !eventually(func() bool { // of a session in vain, too, in which the command could not ask why
+		return len(live.Select(fileText(t, audit), live.Equal("event", "close"), live.Equal("end", "token expired"))) > 0
 	}) {
 		t.Errorf("the audit does not say why:\n%s", fileText(t, audit))
 	}

@@ -191,8 +191,10 @@ service "silent" {
 		t.Errorf("the dial was over: %v", closed)
 	}
 	f.expectClosed(t, "silent", waiting) // the dial has a deadline
-	if warned := live.Select(f.meter.Output(), live.Equal("msg", "stream refused")); len(warned) != waiting {
-		t.Errorf("the device says %v", warned)
+	if err := f.meter.WaitFor(func(output string) bool {
+		return len(live.Select(output, live.Equal("msg", "stream refused"))) == waiting
+	}); err != nil {
+		t.Error(err)
 	}
 	f.check(t)
 }
