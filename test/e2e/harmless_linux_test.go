@@ -345,6 +345,7 @@ func open(t *testing.T, s *live.Server, listener string) *client {
 
 func say(t *testing.T, c *client, text string) {
 	t.Helper()
+	c.endure()
 	if _, err := io.WriteString(c, text); err != nil {
 		t.Fatal(err)
 	}
@@ -352,6 +353,7 @@ func say(t *testing.T, c *client, text string) {
 
 func expect(t *testing.T, c *client, text string) {
 	t.Helper()
+	c.endure()
 	if err := c.read(text); err != nil {
 		t.Fatal(err)
 	}
@@ -359,6 +361,9 @@ func expect(t *testing.T, c *client, text string) {
 
 func expectEnd(t *testing.T, c *client, how string) {
 	t.Helper()
+	if !c.reset {
+		c.endure()
+	}
 	if got, err := c.readEnd(); got != how || err != nil {
 		t.Errorf("the connection ended with %q, %v", got, err)
 	}
