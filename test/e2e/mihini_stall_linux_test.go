@@ -116,11 +116,14 @@ func TestStalledReader(t *testing.T) {
 			go test.read(ctx, c)
 
 			const queue = mihini.DefaultQueue - 64<<10 // is full: a frame more would not fit
-			if !eventually(func() bool { return f.metric(t, `jackfield_device_queued_bytes{device="meter"}`) > queue }) {
+			stalled := func() bool {
+				return f.metric(t, `jackfield_device_link_events_total{device="meter",event="stalled"}`) == 1
+			}
+			full := func() bool { return f.metric(t, `jackfield_device_queued_bytes{device="meter"}`) > queue }
+			if !eventually(func() bool { return full() || stalled() }) { // which it is only after having been full: who was late, has missed that
 				t.Fatal("the queue does not fill")
 			}
-			stalled := `jackfield_device_link_events_total{device="meter",event="stalled"}`
-			if !eventually(func() bool { return f.metric(t, stalled) == 1 }) {
+			if !eventually(stalled) {
 				t.Fatal("the stream is open still")
 			}
 			f.expectClosed(t, "source", 1)
