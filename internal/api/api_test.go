@@ -78,6 +78,7 @@ func wantProblem(t *testing.T, answer *http.Response, body string, status int, k
 func TestWrongUse(t *testing.T) {
 	s := apitest.New(t)
 	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	asks := []string{"Expect: 100-continue"} // who sends without asking, and is held up, may see a reset in place of the answer
 	for name, c := range map[string]struct {
 		token, line, body string
 		headers           []string
@@ -112,8 +113,8 @@ func TestWrongUse(t *testing.T) {
 		"trailing":           {s.Admin, "POST /users", `{"name":"x"}{}`, nil, 400, "invalid", "goes on"},
 		"bad duration":       {s.User, "POST /tokens", `{"lifetime":"soon"}`, nil, 400, "invalid", "duration"},
 		"content type":       {s.Admin, "POST /users", `{"name":"x"}`, []string{"Content-Type: text/plain"}, 415, "invalid", "application/json"},
-		"too large":          {s.Admin, "POST /users", `{"name":"` + strings.Repeat("x", api.MaxBody) + `"}`, nil, 413, "invalid", "1048576"},
-		"too large behind":   {s.Admin, "POST /users", `{"name":"x"}` + strings.Repeat(" ", api.MaxBody), nil, 413, "invalid", "1048576"},
+		"too large":          {s.Admin, "POST /users", `{"name":"` + strings.Repeat("x", api.MaxBody) + `"}`, asks, 413, "invalid", "1048576"},
+		"too large behind":   {s.Admin, "POST /users", `{"name":"x"}` + strings.Repeat(" ", api.MaxBody), asks, 413, "invalid", "1048576"},
 		"too large, untold":  {s.Admin, "POST /users", `{"name":"` + strings.Repeat("x", api.MaxBody) + `"}`, []string{"Transfer-Encoding: chunked"}, 413, "invalid", "1048576"},
 		"taken":              {s.Admin, "POST /users", `{"name":"bob"}`, nil, 409, "busy", ""},
 		"stale":              {s.Admin, "PATCH /users/bob", `{}`, []string{`If-Match: "old"`}, 412, "invalid", "changed"},

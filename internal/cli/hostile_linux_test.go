@@ -11,7 +11,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 	"unicode"
 
 	"jackfield/internal/client"
@@ -49,14 +51,17 @@ var hostileAnswers = map[string]string{
 	"/users/ada":    `{"name":"EVIL","groups":["EVIL"]}`,
 }
 
-// A hostile server answers in one of its moods.
+// A hostile server answers in one of its moods. Who has given a call up does not wait for its end: so calls of earlier moods may
+// still be there.
 type hostile struct {
-	answer func(w http.ResponseWriter, r *http.Request)
+	mood atomic.Pointer[http.HandlerFunc]
 }
+
+func (h *hostile) answers(mood http.HandlerFunc) { h.mood.Store(&mood) }
 
 func (h *hostile) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.Copy(io.Discard, r.Body)
-	h.answer(w, r)
+	(*h.mood.Load())(w, r)
 }
 
 func lies(w http.ResponseWriter, r *http.Request) {
@@ -224,7 +229,7 @@ func TestHostileServer(t *testing.T) {
 		"known status":  says("HTTP/1.1 403 teapot" + plain),
 		"no HTTP":       says(plain),
 	} {
-		h.answer = answer
+		h.answers(answer)
 		logIn(t, client.Login{URL: url, Token: "jft_a", User: strings.ReplaceAll(plain, "\t", "\n")})
 		for _, c := range commands {
 			words := strings.Split(strings.ReplaceAll(c.line, "@", socket), " ")
@@ -274,9 +279,9 @@ func TestHostileNames(t *testing.T) {
 	for _, name := range []string{
 		`console.x$(id)`, `$(id)`, "`id`", `console.fwd;id`, `console.fwd\r\nX: y`, `console.fwd ` + evil, `console.a.b`, `help`, `console.fwd\u0000`,
 	} {
-		h.answer = func(w http.ResponseWriter, _ *http.Request) {
+		h.answers(func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprintf(w, `{"services":[{"name":"%s","station":"fwd","state":"available"}]}`, name)
-		}
+		})
 		for _, line := range []string{"ls", "forward --print-env fwd", "forward fwd", "__complete connect "} {
 			stdout, stderr := runTill(t, strings.Split(line, " "), "", func(stdout, _ *leaver) *leaver { return stdout })
 			checkHarmless(t, line, stdout+stderr, false)
@@ -295,10 +300,15 @@ func TestHostileNames(t *testing.T) {
 func TestHostileCompletion(t *testing.T) {
 	h, url, _ := serveHostile(t)
 	logIn(t, client.Login{URL: url, Token: "jft_a"})
-	h.answer = func(w http.ResponseWriter, _ *http.Request) {
+	h.answers(func(w http.ResponseWriter, _ *http.Request) {
 		io.WriteString(w, `{"sessions":[{"id":"k-1"},{"id":"$(id)"},{"id":"a;id"},{"id":""},{"id":"--config"},{"id":"a b"},{"id":"a\tb"}]}`)
+	})
+	var stdout string
+	for late := true; late; { // an answer that comes too late is none
+		began := time.Now()
+		stdout, _ = runTill(t, []string{"__complete", "disconnect", ""}, "", nil)
+		late = time.Since(began) >= completionPatience
 	}
-	stdout, _ := runTill(t, []string{"__complete", "disconnect", ""}, "", nil)
 	if strings.Count(stdout, "\n") != 2 || !strings.HasPrefix(stdout, "k-1\t") {
 		t.Errorf("it offers %q", stdout)
 	}
@@ -316,7 +326,7 @@ func TestHostilePages(t *testing.T) {
 		`{"sessions":[{"id":"a"}],"next":"x"}`:                    {"sessions"},
 		`{"services":[` + strings.Repeat(`{},`, 100_000) + `{}]}`: {"ls"},
 	} {
-		h.answer = func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, answer) }
+		h.answers(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, answer) })
 		for _, line := range lines {
 			stdout, stderr := runTill(t, strings.Fields(line), "", nil)
 			if stdout != "" || !strings.Contains(stderr, "does not end") && !strings.Contains(stderr, "more than 100000 entries") ||
@@ -331,14 +341,14 @@ func TestHostilePages(t *testing.T) {
 func TestFollowComplaint(t *testing.T) {
 	h, url, _ := serveHostile(t)
 	logIn(t, client.Login{URL: url, Token: "jft_a"})
-	h.answer = func(w http.ResponseWriter, r *http.Request) {
+	h.answers(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/audit") {
 			io.WriteString(w, `{"records":[]}`)
 			return
 		}
 		w.WriteHeader(http.StatusServiceUnavailable)
 		io.WriteString(w, `{"kind":"unavailable","detail":"not now","id":"k-1"}`)
-	}
+	})
 	_, stderr := runTill(t, []string{"audit", "-f"}, "", func(_, stderr *leaver) *leaver { return stderr })
 	if want := "jackfield: audit: " + url + ": not now [k-1]\n"; stderr != want {
 		t.Errorf("it says %q, not %q", stderr, want)

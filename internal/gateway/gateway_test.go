@@ -351,6 +351,37 @@ func TestClientGoneWhileOpening(t *testing.T) {
 	}
 }
 
+// A look that finds the client gone just as the route opens ends the session before it begins.
+func TestClientGoneAsTheRouteOpens(t *testing.T) {
+	h := newHouse(t)
+	near, far := net.Pipe()
+	h.client = far
+	client := &breaking{stream: stream{near}, looked: make(chan struct{}), opened: make(chan struct{})}
+	h.onOpen = func() { <-client.looked; close(client.opened) }
+	visit, err := h.Admit(t.Context(), h.listener, source, local)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = visit.Open("other", client)
+	visit.Leave()
+	if err == nil || !strings.Contains(err.Error(), "client's connection broke") {
+		t.Errorf("got %v", err)
+	}
+	h.expectEmpty(t)
+}
+
+// A breaking stream is looked at, and known to have broken once the route is open.
+type breaking struct {
+	stream
+	looked, opened chan struct{}
+}
+
+func (b *breaking) Broken() bool {
+	close(b.looked)
+	<-b.opened
+	return true
+}
+
 // deadRoute waits for a service that never answers.
 type deadRoute struct{}
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"jackfield"
@@ -98,22 +97,28 @@ const lookTime = time.Second
 var errClientGone = errors.New("the client's connection broke while the service was being reached")
 
 // watchClient cancels the session when the client's connection breaks: one that is gone must not hold a place for as long
-// as a dead service takes to not answer. (A client that has only ended its side is still there.)
+// as a dead service takes to not answer. (A client that has only ended its side is still there.) After stop it has no effect.
 func (s *Session) watchClient() (stop func()) {
-	var over atomic.Bool
+	var mu sync.Mutex // guards both
+	var over bool
 	var look *time.Timer
-	look = time.AfterFunc(time.Hour, func() {
+	mu.Lock()
+	defer mu.Unlock()
+	look = time.AfterFunc(lookTime, func() {
+		mu.Lock()
+		defer mu.Unlock()
 		switch {
-		case over.Load():
+		case over:
 		case relay.Broken(s.client):
 			s.cancel(errClientGone)
 		default:
 			look.Reset(lookTime)
 		}
 	})
-	look.Reset(lookTime) // only now may the function run: it needs look
 	return func() {
-		over.Store(true)
+		mu.Lock()
+		defer mu.Unlock()
+		over = true
 		look.Stop()
 	}
 }

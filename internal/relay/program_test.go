@@ -53,7 +53,7 @@ func TestProgramExitsWhileTheClientSends(t *testing.T) {
 			t.Fatalf("the client read %q, %v", answer, err)
 		}
 		stop()
-		must(t, l.client.CloseWrite())
+		l.client.CloseWrite() // fails where the second is over that a client has for it
 		if end := l.wait(); end != (jackfield.End{Cause: jackfield.EndFinished}) {
 			t.Fatalf("end = %+v", end)
 		}

@@ -78,11 +78,12 @@ func TestResetIsPassedOn(t *testing.T) {
 			self, other := r.of(l)
 			blockedWriter(t, self)
 			reset(self)
-			if sent := int64(len(expectReset(t, other))); sent != l.live.Transfer().FromClient+l.live.Transfer().FromService {
-				t.Errorf("%d bytes arrived, counted are %+v", sent, l.live.Transfer())
-			}
+			sent := int64(len(expectReset(t, other)))
 			if end := l.wait(); end.Cause != r.broken || end.Details == "" {
 				t.Errorf("end = %+v, want %q with details", end, r.broken)
+			}
+			if sent != l.live.Transfer().FromClient+l.live.Transfer().FromService {
+				t.Errorf("%d bytes arrived, counted are %+v", sent, l.live.Transfer())
 			}
 		})
 	}

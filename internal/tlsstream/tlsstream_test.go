@@ -161,11 +161,11 @@ func TestCloseWriteIsPatient(t *testing.T) {
 			t.Parallel()
 			server, client := pair(t, tls.VersionTLS13)
 			fill(t, server)
-			if test.then == nil {
-				server.SetDeadline(time.Now().Add(7 * time.Second))
-			}
 			over := make(chan error, 1)
 			began := time.Now()
+			if test.then == nil {
+				server.SetDeadline(began.Add(7 * time.Second))
+			}
 			var waited time.Duration
 			go func() {
 				err := server.CloseWrite()

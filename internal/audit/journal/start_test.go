@@ -76,7 +76,7 @@ func TestARestartClosesSessionsAndLinks(t *testing.T) {
 	kill(w)
 
 	log, w = open(t, path, j, Options{})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := Recover(ctx, log, w); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("while the store is away: %v", err)

@@ -35,9 +35,9 @@ func TestServesBothVersions(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h := start(t, test.plain, nil)
-			client := h.client(test.h2)
-			for range 3 { // by one connection
-				text, answer := get(t, client, h.url("/a"))
+			do := h.onOne(h.client(test.h2), test.h2, (*http.Request).Write)
+			for range 3 {
+				text, answer := getBy(t, do, h.url("/a"))
 				if want := test.want + " " + h.address + " /a"; text != want || answer.StatusCode != 200 {
 					t.Errorf("got %d %q, want %q", answer.StatusCode, text, want)
 				}
@@ -249,6 +249,7 @@ func TestPlaces(t *testing.T) {
 				}
 				held = append(held, conn)
 			}
+			began := time.Now()
 			for range 5 {
 				h.expectReset()
 			}
@@ -258,9 +259,7 @@ func TestPlaces(t *testing.T) {
 			if text, _ := get(t, h.client(false), h.url("/")); text == "" {
 				t.Error("no answer after a place was free")
 			}
-			if lines := strings.Count(h.log.String(), "reason="+test.reason); lines != 1 {
-				t.Errorf("%d lines in the log:\n%s", lines, h.log)
-			}
+			h.wantOneLine(strings.Count(h.log.String(), "reason="+test.reason), began)
 		})
 	}
 }

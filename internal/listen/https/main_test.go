@@ -1,6 +1,7 @@
 package https
 
 import (
+	"bufio"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -23,6 +24,7 @@ import (
 	"jackfield/internal/gateway"
 	"jackfield/internal/listen"
 	"jackfield/internal/logtest"
+	"jackfield/internal/quiet"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -130,10 +132,36 @@ func (h *host) client(h2 bool) *http.Client {
 	return &http.Client{Transport: transport, Timeout: patience}
 }
 
+// onOne returns what sends requests by one connection and no other, to us or as to a proxy. With HTTP/1.1 net/http's client may take
+// another: where it does not see soon enough that it has written its request, it does not keep the connection.
+func (h *host) onOne(client *http.Client, h2 bool, write func(*http.Request, io.Writer) error) func(*http.Request) (*http.Response, error) {
+	if h2 {
+		return client.Do
+	}
+	conn := h.dialHTTP()
+	reader := bufio.NewReader(conn)
+	return func(r *http.Request) (*http.Response, error) {
+		if err := write(r, conn); err != nil {
+			return nil, err
+		}
+		return http.ReadResponse(reader, r)
+	}
+}
+
 // get returns the body and the answer of a GET.
 func get(t *testing.T, client *http.Client, url string) (string, *http.Response) {
 	t.Helper()
-	answer, err := client.Get(url)
+	return getBy(t, client.Do, url)
+}
+
+// getBy is get by what sends a request.
+func getBy(t *testing.T, do func(*http.Request) (*http.Response, error), url string) (string, *http.Response) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,6 +202,15 @@ func (h *host) dialHTTP() net.Conn {
 		return h.dial()
 	}
 	return h.dialTLS(protocolH1)
+}
+
+// wantOneLine wants one line in the log for a flood of the same reason that began then; a machine on which it lasts gets another for
+// each interval.
+func (h *host) wantOneLine(lines int, began time.Time) {
+	h.t.Helper()
+	if most := 1 + int(time.Since(began)/quiet.Interval); lines < 1 || lines > most {
+		h.t.Errorf("%d lines in the log, want one:\n%s", lines, h.log)
+	}
 }
 
 // await waits for a condition.

@@ -71,8 +71,9 @@ func TestWebProxy(t *testing.T) {
 // Each request is a session, though the client's connection is one.
 func TestWebSessions(t *testing.T) {
 	eachWebDialect(t, hello, func(t *testing.T, l *webLab) {
+		do := l.onOne(l.client, l.h2, (*http.Request).WriteProxy)
 		for range 10 {
-			answer, err := l.client.Do(l.request("GET", "http://site/x", nil))
+			answer, err := do(l.request("GET", "http://site/x", nil))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
+	"os"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,9 +20,10 @@ import (
 	"jackfield/internal/store/storetest"
 )
 
-// A cluster is three nats-servers in this process, on ports of 127.0.0.1 that they keep.
+// A cluster is three nats-servers in this process, on ports that they keep.
 type cluster struct {
 	t       *testing.T
+	host    string
 	options [3]*server.Options
 	nodes   [3]*server.Server // nil: it is down
 	stores  atomic.Int64
@@ -27,17 +31,17 @@ type cluster struct {
 
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
-	c := &cluster{t: t}
-	ports := freePorts(t, 2*len(c.options))
+	c := &cluster{t: t, host: ownAddress()}
+	ports := freePorts(t, c.host, 2*len(c.options))
 	var routes []*url.URL
 	for i := range c.options {
-		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", ports[2*i])})
+		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("%s:%d", c.host, ports[2*i])})
 	}
 	for i := range c.options {
 		c.options[i] = &server.Options{
 			ServerName: fmt.Sprint("node-", i),
-			Host:       "127.0.0.1", Port: ports[2*i+1],
-			Cluster:   server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: ports[2*i], PoolSize: -1},
+			Host:       c.host, Port: ports[2*i+1],
+			Cluster:   server.ClusterOpts{Name: "test", Host: c.host, Port: ports[2*i], PoolSize: -1},
 			Routes:    routes,
 			JetStream: true, StoreDir: t.TempDir(),
 			NoSigs: true, NoLog: true, DisableJetStreamBanner: true,
@@ -52,10 +56,20 @@ func startCluster(t *testing.T) *cluster {
 	return c
 }
 
-func freePorts(t *testing.T, n int) (ports []int) {
+// ownAddress is one of the loopback that no other process takes a port of while a node is down, and no client gets for its own end.
+// Only Linux has more than one.
+func ownAddress() string {
+	if runtime.GOOS != "linux" {
+		return "127.0.0.1"
+	}
+	pid := os.Getpid()
+	return netip.AddrFrom4([4]byte{127, 1 + byte(pid>>16)%254, byte(pid >> 8), byte(pid)}).String()
+}
+
+func freePorts(t *testing.T, host string, n int) (ports []int) {
 	t.Helper()
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,7 +101,7 @@ func (c *cluster) stop(i int) {
 func (c *cluster) url() string {
 	var urls []string
 	for _, o := range c.options {
-		urls = append(urls, fmt.Sprintf("nats://127.0.0.1:%d", o.Port))
+		urls = append(urls, fmt.Sprintf("nats://%s:%d", c.host, o.Port))
 	}
 	return strings.Join(urls, ",")
 }

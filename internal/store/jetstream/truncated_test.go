@@ -168,17 +168,17 @@ func size(t *testing.T, file string) int64 {
 func copyDir(t *testing.T, to, from string) {
 	t.Helper()
 	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		target := filepath.Join(to, path[len(from):])
+		if err == nil && d.IsDir() {
+			return os.MkdirAll(target, 0o700)
+		}
+		var data []byte
+		if err == nil {
+			data, err = os.ReadFile(path)
+		}
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		if err != nil {
-			return err
-		}
-		target := filepath.Join(to, path[len(from):])
-		if d.IsDir() {
-			return os.MkdirAll(target, 0o700)
-		}
-		data, err := os.ReadFile(path)
 		if err != nil {
 			return err
 		}
