@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -58,15 +59,18 @@ func TestAllowList(t *testing.T) {
 // The device comes back when its link is lost, and reaches what it offers, nothing else.
 func TestRun(t *testing.T) {
 	service := listen(t)
-	go func() {
+	var serving sync.WaitGroup
+	defer serving.Wait()
+	defer service.Close()
+	serving.Go(func() {
 		for {
 			conn, err := service.Accept()
 			if err != nil {
 				return
 			}
-			go func() { defer conn.Close(); io.Copy(conn, conn) }()
+			serving.Go(func() { defer conn.Close(); io.Copy(conn, conn) })
 		}
-	}()
+	})
 	server := listen(t)
 	allow, err := ParseAllowList([]string{service.Addr().String()})
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -250,7 +249,8 @@ func TestReadFails(t *testing.T) {
 		server.CloseWithError(broken)
 	}()
 	var out recorder
-	if err := Serve(t.Context(), in, &out, echo); !errors.Is(err, broken) {
+	p := Program{Handler: echo, Quiet: -1} // however late the error comes
+	if err := p.Serve(t.Context(), in, &out); !errors.Is(err, broken) {
 		t.Errorf("error %v", err)
 	}
 	if want := []string{"version:1\n", "request:1\nsuccess:1[]\n"}; !slices.Equal(out.writes, want) {
@@ -286,12 +286,19 @@ func TestIDInUse(t *testing.T) {
 }
 
 func TestMaxConcurrent(t *testing.T) {
-	for given, want := range map[int]int64{0: DefaultConcurrent, 1: 1, 3: 3} {
+	for given, want := range map[int]int{0: DefaultConcurrent, 1: 1, 3: 3} {
 		synctest.Test(t, func(t *testing.T) {
-			var running, most atomic.Int64
+			var mu sync.Mutex
+			var running, most int
+			count := func(n int) {
+				mu.Lock()
+				defer mu.Unlock()
+				running += n
+				most = max(most, running)
+			}
 			p := Program{MaxConcurrent: given, Handler: func(ctx context.Context, r Request) Response {
-				most.Store(max(most.Load(), running.Add(1)))
-				defer running.Add(-1)
+				count(1)
+				defer count(-1)
 				time.Sleep(time.Second)
 				return echo(ctx, r)
 			}}
@@ -303,8 +310,8 @@ func TestMaxConcurrent(t *testing.T) {
 			if err := p.Serve(t.Context(), strings.NewReader(in.String()), &out); err != nil || len(out.writes) != 51 {
 				t.Errorf("%d writes, %v", len(out.writes), err)
 			}
-			if most.Load() != want {
-				t.Errorf("%d handlers at a time, want %d", most.Load(), want)
+			if most != want {
+				t.Errorf("%d handlers at a time, want %d", most, want)
 			}
 		})
 	}

@@ -257,9 +257,9 @@ const (
 // dropped notes that the device sends what may be unwanted.
 func (s *Stream) dropped() { s.closeAgain(true) }
 
-// closeAgain has the second CLOSE sent, if the first one is, and there is reason.
+// closeAgain has the second CLOSE sent, if the first one is on its way, and there is reason.
 func (s *Stream) closeAgain(reason bool) {
-	if reason && s.unwanted && s.closeSent && !s.peerClosed && s.again == never {
+	if reason && s.unwanted && s.closeTaken && !s.peerClosed && s.again == never {
 		s.again = due
 		s.link.schedule(s.id)
 	}

@@ -46,12 +46,15 @@ type Device struct {
 // maxServed is how many streams a device serves at a time: each id may have replaced a stream that is still ending.
 const maxServed = 2 * MaxStreams
 
+// leaveTime is how long a device that is told to stop waits for the server's end.
+const leaveTime = time.Second
+
 // NewDevice prepares the device's end of a link to the server at the other end of conn. Nothing is sent before Run.
 func NewDevice(conn net.Conn, o DeviceOptions) *Device {
 	d := &Device{o: o, places: make(chan struct{}, maxServed)}
 	d.init(conn, o.Options)
 	d.keepsSending = !o.Strict
-	d.leaves = true
+	d.leaveTime = leaveTime
 	d.link.connect = d.connect
 	d.o.DialTimeout = cmp.Or(o.DialTimeout, DefaultDialTimeout)
 	if o.Dial == nil {

@@ -22,6 +22,7 @@ func TestDeviceLeavesInOrder(t *testing.T) {
 		<-answer
 		return ErrNotAllowed
 	}})
+	device.leaveTime = time.Minute // the server's end comes before that
 	ctx, cancel := context.WithCancelCause(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- device.Run(ctx) }()

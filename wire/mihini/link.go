@@ -20,7 +20,7 @@ type link struct {
 	// What the roles do differently.
 	closeDelay   time.Duration            // how long the peer must be quiet before CLOSE passes on a half-close
 	keepsSending bool                     // our direction outlives the peer's CLOSE
-	leaves       bool                     // told to stop, it ends its direction first, and awaits the peer's end
+	leaveTime    time.Duration            // told to stop, it ends its direction first, and awaits the peer's end so long; 0: it does not
 	connect      func(id uint8, t Target) // acts on CONNECT, without mu; nil on the server
 	early        *early                   // DATA that came before its CONNECT; nil on the server and where it is not kept
 
@@ -73,9 +73,6 @@ func (l *link) run(ctx context.Context) error {
 	return l.err
 }
 
-// leaveTime is how long a link that is told to stop waits for the peer's end.
-const leaveTime = time.Second
-
 // leave ends the link because this side is told to stop. Where the role wants that, the connection is closed only after the
 // peer's end: closed with unread bytes, TCP resets it, and for the peer the link would have broken.
 func (l *link) leave(why error) {
@@ -83,7 +80,7 @@ func (l *link) leave(why error) {
 	defer l.mu.Unlock()
 	switch {
 	case l.err != nil:
-	case l.leaves && l.conn.SetDeadline(time.Now().Add(leaveTime)) == nil:
+	case l.leaveTime > 0 && l.conn.SetDeadline(time.Now().Add(l.leaveTime)) == nil:
 		l.lose(why)
 	default:
 		l.fail(why)
