@@ -90,13 +90,15 @@ func (b *bucket) write(ctx context.Context, e edit) (revision uint64, err error)
 			return err
 		}
 		inDoubt = true
-		found, readErr := b.written(call, e, nonce)
+		found, known, readErr := b.written(call, e, nonce)
 		switch {
 		case readErr != nil:
 			return fmt.Errorf("%w (after %v)", readErr, err)
 		case found > 0:
 			revision = found
 			return nil
+		case isWrongRevision(err) && known:
+			return fmt.Errorf("%q: %w", e.key, store.ErrConflict)
 		case isWrongRevision(err):
 			return fmt.Errorf("%w: %q was written meanwhile, and whether by this call is not known", store.ErrUnavailable, e.key)
 		}
@@ -105,17 +107,22 @@ func (b *bucket) write(ctx context.Context, e edit) (revision uint64, err error)
 	return revision, err
 }
 
-// written looks for a write by its nonce.
-func (b *bucket) written(ctx context.Context, e edit, nonce string) (revision uint64, err error) {
-	for next := e.after + 1; ; {
+// written looks for a write by its nonce. What it was to follow says, if it is still there, that what comes next is known: a
+// key forgets its oldest message first.
+func (b *bucket) written(ctx context.Context, e edit, nonce string) (revision uint64, known bool, err error) {
+	for next := max(e.after, 1); ; {
 		m, err := b.read(ctx, next, jetstream.WithGetMsgSubject(b.subject+e.key))
 		switch {
 		case errors.Is(err, jetstream.ErrMsgNotFound):
-			return 0, nil
+			return 0, known, nil
 		case err != nil:
-			return 0, err
+			return 0, false, err
+		case m.Sequence == e.after:
+			known = true
 		case m.Header.Get(nonceHeader) == nonce:
-			return m.Sequence, nil
+			return m.Sequence, true, nil
+		case known:
+			return 0, true, nil // another's write has that place
 		}
 		next = m.Sequence + 1
 	}

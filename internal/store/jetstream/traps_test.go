@@ -407,8 +407,17 @@ func TestLostAnswerAmongOthers(t *testing.T) {
 	third := second + 1
 	f.faults = []fault{{lost: true, then: replace}}
 	_, err = s.Update(t.Context(), "user.ada", []byte("3"), third)
-	if !errors.Is(err, store.ErrUnavailable) {
+	if !errors.Is(err, store.ErrConflict) {
 		t.Errorf("lost, while others wrote: %v", err)
+	}
+	f.faults = []fault{{lost: true, then: func() {
+		for range history {
+			replace()
+		}
+	}}}
+	_, err = s.Update(t.Context(), "user.ada", []byte("4"), third+1)
+	if !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("lost, and so much was written that the key has forgotten what it was to follow: %v", err)
 	}
 	if e, err := s.Get(t.Context(), "user.ada"); err != nil || string(e.Value) != "theirs" {
 		t.Errorf("%+v (%v)", e, err)
