@@ -284,7 +284,7 @@ func TestForkServerHangs(t *testing.T) {
 	syscall.Kill(pid, syscall.SIGSTOP)
 	client, server := tcpPair(t)
 	_, err := route.TakeSocket(t.Context(), request(), server)
-	isRefusal(t, err, "timeout")
+	isRefusal(t, err, "not ready within 100ms")
 	client.Close()
 	server.Close()
 	launcher.SetTimeout(patience)

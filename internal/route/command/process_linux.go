@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"sync"
@@ -63,6 +64,8 @@ func (p *process) awaitReady(ctx context.Context, timeout time.Duration) error {
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil:
 			return context.Cause(ctx)
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return fmt.Errorf("the process was not ready within %v: %w", timeout, os.ErrDeadlineExceeded)
 		case errors.Is(err, io.EOF):
 			return errors.New("the process ended before it was ready")
 		case err != nil:
