@@ -235,9 +235,8 @@ func (s *Stream) receiveClose() {
 // knownToPeer reports whether the peer can have sent a frame for this stream.
 func (s *Stream) knownToPeer() bool { return s.connect == nil }
 
-// over reports whether a device has nothing more to do with the stream: the peer's CLOSE is here, and our own is on its way, though
-// the writer may not have come back from it. The server's ids have rules of their own for what comes late.
-func (s *Stream) over() bool { return s.link.ids == nil && s.peerClosed && s.closeTaken }
+// over reports whether both CLOSEs have passed, though the writer may not have come back from our own: the peer may have it.
+func (s *Stream) over() bool { return s.peerClosed && s.closeTaken }
 
 // hasFrames reports whether the writer would find one.
 func (s *Stream) hasFrames() bool {
